@@ -5,8 +5,8 @@
 
 #include "base/str.h"
 
-/* On the recorder's thread. */
-static bool carry(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
+/* On the recorder's thread. What there is no room for the bridge counts. */
+static size_t carry(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
 {
     own_keeps *k = (own_keeps *)self;
     pthread_mutex_lock(&k->lock);
@@ -16,7 +16,7 @@ static bool carry(recorder_carrier *self, const recorder_trigger_item *items, si
     k->dropped += count - taken;
     pthread_mutex_unlock(&k->lock);
     (void)uv_async_send(&k->wake);
-    return true;
+    return count;
 }
 
 static void on_wake(uv_async_t *async)

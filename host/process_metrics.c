@@ -48,6 +48,8 @@ static const counter recorder_rows[] = {
             "Traces found here or heard of that were not kept because there were too many."),
     COUNTER(loom_recorder_counts, triggers_heard, COUNTER_TOTAL, "loom_recorder_triggers_heard_total",
             "Traces that other processes wanted kept."),
+    COUNTER(loom_recorder_counts, triggers_untold, COUNTER_TOTAL, "loom_recorder_triggers_untold_total",
+            "Traces found here that other processes were not told of: too much else was to be sent."),
     COUNTER(loom_recorder_counts, too_late, COUNTER_TOTAL, "loom_recorder_traces_too_late_total",
             "Traces to be kept of which nothing was here, or not any more."),
     COUNTER(loom_recorder_counts, cut, COUNTER_TOTAL, "loom_recorder_traces_cut_total",

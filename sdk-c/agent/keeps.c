@@ -10,22 +10,29 @@
 
 enum { KEEPS_WAITING_MAX = 64 * 1024 }; /* bytes of control frames that wait, behind which none is told */
 
-/* On the recorder's thread. false: there is no session that it could go to. */
-static bool carry(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
+/* Lock held. false: no memory. */
+static bool put(loom_agent *a, const uint8_t *trace_id, const char *reason)
+{
+    return frame_put_keep(&a->loop.out.control, &(frame_keep){.trace_id = trace_id, .reason = str_of(reason)}) == LOOM_OK;
+}
+
+/* On the recorder's thread. */
+static size_t carry(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
 {
     loom_agent *a = (loom_agent *)((char *)self - offsetof(loom_agent, keeps.carrier));
-    bool carried = false;
+    size_t carried = 0;
     pthread_mutex_lock(&a->loop.lock);
-    if (a->keeps.wanted && a->loop.out.control.len < KEEPS_WAITING_MAX) {
-        for (size_t i = 0; i < count; i++) {
-            (void)!frame_put_keep(&a->loop.out.control, &(frame_keep){.trace_id = items[i].trace_id, .reason = str_of(items[i].reason)});
-        }
+    const bool away = !a->keeps.wanted;
+    while (!away && carried < count && a->loop.out.control.len < KEEPS_WAITING_MAX &&
+           put(a, items[carried].trace_id, items[carried].reason)) {
+        carried++;
+    }
+    if (carried > 0) {
         loop_control_waits(&a->loop);
         loop_wake(&a->loop);
-        carried = true;
     }
     pthread_mutex_unlock(&a->loop.lock);
-    return carried;
+    return away ? RECORDER_AWAY : carried;
 }
 
 void agent_keeps_open(loom_agent *a)
@@ -61,11 +68,13 @@ void agent_keeps_begun(loom_agent *a, uint64_t said)
     a->keeps.wanted = said >= 1;
     a->keeps.inherits = said >= 2;
     recorder_recent kept[RECORDER_RECENT];
+    uint64_t untold = 0;
     for (size_t i = a->keeps.wanted && a->session.has_recorder ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
         if (kept[i - 1].found_here) { /* perhaps while there was nobody to be told */
-            (void)!frame_put_keep(&a->loop.out.control, &(frame_keep){.trace_id = kept[i - 1].trace_id, .reason = str_of(kept[i - 1].reason)});
+            untold += !put(a, kept[i - 1].trace_id, kept[i - 1].reason);
         }
     }
+    recorder_count_untold(untold);
 }
 
 void agent_keeps_broken(loom_agent *a)

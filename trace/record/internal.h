@@ -68,7 +68,7 @@ typedef struct recorder_inbox {
     uint64_t recent_count;       /* ever */
     uint64_t bucket_ns;          /* the time that triggers are paid up to (GCRA), */
     uint64_t shut_ns;            /* and until when none more is taken */
-    uint64_t triggers, limited, heard;
+    uint64_t triggers, limited, heard, untold;
     pthread_t thread;
     bool thread_runs, thread_stops;
 } recorder_inbox;

@@ -155,29 +155,66 @@ typedef struct told_list {
 
 enum { PLACES_MAX = 16 }; /* buses that one process has agents on */
 
-static bool is_among(const char *where, const char *const told[], size_t count)
+typedef struct told_place {
+    const char *where;
+    size_t told; /* of the list, from its first on */
+} told_place;
+
+/* The place of this name, or a new one; NULL: there are too many. */
+static told_place *place_of(told_place places[PLACES_MAX], size_t *count, const char *where)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(where, told[i]) == 0) {
-            return true;
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp(where, places[i].where) == 0) {
+            return &places[i];
         }
     }
-    return false;
+    if (*count == PLACES_MAX) {
+        return NULL;
+    }
+    places[*count] = (told_place){where, RECORDER_AWAY};
+    return &places[(*count)++];
+}
+
+static void tell_place(told_place *place, recorder_carrier *c, const told_list *list)
+{
+    const size_t before = place->told == RECORDER_AWAY ? 0 : place->told;
+    if (before < list->count) {
+        const size_t more = c->carry(c, list->items + before, list->count - before);
+        place->told = more == RECORDER_AWAY ? place->told : before + more;
+    }
+}
+
+void recorder_count_untold(uint64_t count)
+{
+    recorder_inbox *in = &recorder_of_process.inbox;
+    if (count > 0) {
+        pthread_mutex_lock(&in->lock);
+        in->untold += count;
+        pthread_mutex_unlock(&in->lock);
+    }
 }
 
 static void tell(recorder *r, told_list *list)
 {
+    told_place places[PLACES_MAX];
+    size_t count = 0;
+    uint64_t untold = 0;
     if (list->count > 0) {
         pthread_mutex_lock(&r->carriers_lock);
-        const char *told[PLACES_MAX];
-        size_t places = 0;
-        for (recorder_carrier *c = r->carriers; c != NULL && places < PLACES_MAX; c = c->next) {
-            if (!is_among(c->where, told, places) && c->carry(c, list->items, list->count)) {
-                told[places++] = c->where;
+        for (recorder_carrier *c = r->carriers; c != NULL; c = c->next) {
+            told_place *place = place_of(places, &count, c->where);
+            if (place != NULL) {
+                tell_place(place, c, list);
+            } else {
+                untold += list->count;
             }
         }
         pthread_mutex_unlock(&r->carriers_lock);
     }
+    for (size_t i = 0; i < count; i++) {
+        untold += places[i].told == RECORDER_AWAY ? 0 : list->count - places[i].told;
+    }
+    recorder_count_untold(untold);
     list->count = 0;
 }
 

@@ -367,6 +367,7 @@ loom_recorder_counts loom_recorder_counts_now(void)
     counts.triggers = r->inbox.triggers;
     counts.triggers_limited = r->inbox.limited;
     counts.triggers_heard = r->inbox.heard;
+    counts.triggers_untold = r->inbox.untold;
     pthread_mutex_unlock(&r->inbox.lock);
     for (size_t i = 0; i < r->chunk_count; i++) {
         counts.recorded += r->chunks[i]->in_hand ? atomic_load_explicit(&r->chunks[i]->records, memory_order_relaxed) : 0;

@@ -41,17 +41,22 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
 void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
 
 /* Who carries triggers to other processes. Called on the recorder's thread, no lock of the recorder's held that is for others, with
- * some that are new. false: it cannot now. Of those that go to the same place one is asked, and the next when it cannot. */
+ * some that are new. Returns how many of them, from the first on, it carries; RECORDER_AWAY: there is nobody to carry them to now, and
+ * whoever comes is told then. Of those that go to the same place one is asked, and the next when it does not carry them all; what none
+ * of them does is counted as untold. */
+#define RECORDER_AWAY SIZE_MAX
 typedef struct recorder_trigger_item {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     char reason[LOOM_KEEP_REASON_MAX + 1];
 } recorder_trigger_item;
 typedef struct recorder_carrier {
-    bool (*carry)(struct recorder_carrier *self, const recorder_trigger_item *items, size_t count);
+    size_t (*carry)(struct recorder_carrier *self, const recorder_trigger_item *items, size_t count);
     const char *where;             /* valid while it is added */
     struct recorder_carrier *next; /* the recorder's */
 } recorder_carrier;
 void recorder_add_carrier(recorder_carrier *carrier);
+/* So many that were to be told to whoever has come are not. */
+void recorder_count_untold(uint64_t count);
 /* It is not called when this has returned. Not from its own carry(). Whether it was the last one. One that is not there is allowed. */
 bool recorder_remove_carrier(recorder_carrier *carrier);
 

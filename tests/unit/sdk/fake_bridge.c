@@ -206,7 +206,8 @@ uint64_t fake_bridge_session(fake_bridge *b, unsigned subscriptions)
                              .max_payload = b->max_payload,
                              .heartbeat_ms = b->heartbeat_ms,
                              .asks = b->asks,
-                             .span_credit = b->span_credit};
+                             .span_credit = b->span_credit,
+                             .recorder = b->recorder};
     assert_status(LOOM_OK, frame_put_welcome(&b->out, &welcome));
     fake_bridge_flush(b);
     for (unsigned i = 0; i < subscriptions; i++) {

@@ -24,6 +24,7 @@ typedef struct fake_bridge {
     const char *cuts;        /* the text of acks of subscriptions that stand; NULL: none */
     uint64_t max_payload;
     uint64_t span_credit;    /* default 0: no spans are taken */
+    uint64_t recorder;       /* of the welcome; default 0: it is told of no traces to be kept */
     loom_status answer;      /* to subscriptions */
     bool asks;               /* it takes ask frames */
 } fake_bridge;

@@ -332,14 +332,17 @@ static void one_failure(fixture *f, const loom_trace_context *parent)
 
 typedef struct counting_carrier {
     recorder_carrier carrier;
-    size_t told;
+    size_t told, most; /* at once; 0: all */
+    bool away;
 } counting_carrier;
 
-static bool count_told(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
+static size_t count_told(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
 {
+    counting_carrier *c = (counting_carrier *)self;
+    const size_t told = c->away ? 0 : c->most > 0 && count > c->most ? c->most : count;
     (void)items;
-    ((counting_carrier *)self)->told += count; /* under the recorder's lock for carriers */
-    return true;
+    c->told += told; /* under the recorder's lock for carriers */
+    return c->away ? RECORDER_AWAY : told;
 }
 
 static void a_trace_that_fails_again_and_again_is_told_once(void **state)
@@ -378,6 +381,54 @@ static void a_storm_is_told_within_bounds_and_the_rest_is_counted(void **state)
     const uint64_t limited = loom_recorder_counts_now().triggers_limited - f->before.triggers_limited;
     assert_int_equal(FAILURES, others.told + limited);
     assert_true((double)others.told <= AT_ONCE + 1 + A_SECOND * (seconds + 1));
+}
+
+static void keep_traces(fixture *f, unsigned count)
+{
+    f->seen = exported(f);
+    for (unsigned i = 0; i < count; i++) {
+        const loom_trace_context ctx = one_span(f, "work", NULL);
+        loom_trace_keep(&ctx, NULL);
+    }
+    assert_int_equal(count, exported(f) - f->seen);
+}
+
+static void what_nobody_carries_to_a_bus_is_counted(void **state)
+{
+    fixture *f = *state;
+    counting_carrier full = {.carrier = {.carry = count_told, .where = "one"}, .most = 1},
+                     next = {.carrier = {.carry = count_told, .where = "one"}, .away = true},
+                     other = {.carrier = {.carry = count_told, .where = "other"}};
+    const uint64_t before = loom_recorder_counts_now().triggers_untold;
+    recorder_add_carrier(&next.carrier);
+    recorder_add_carrier(&full.carrier); /* which is asked first */
+    recorder_add_carrier(&other.carrier);
+    keep_traces(f, 10);
+    assert_int_equal(10, other.told);
+    assert_true(full.told >= 1 && full.told <= 10); /* of each lot the first */
+    assert_int_equal(10 - full.told, loom_recorder_counts_now().triggers_untold - before);
+    next.away = false;
+    const size_t by_first = full.told;
+    keep_traces(f, 10);
+    assert_int_equal(10, full.told - by_first + next.told);
+    assert_int_equal(10 - by_first, loom_recorder_counts_now().triggers_untold - before);
+    recorder_remove_carrier(&full.carrier);
+    recorder_remove_carrier(&next.carrier);
+    recorder_remove_carrier(&other.carrier);
+}
+
+static void nobody_there_is_told_when_somebody_comes(void **state)
+{
+    fixture *f = *state;
+    counting_carrier away = {.carrier = {.carry = count_told, .where = "bus"}, .away = true};
+    recorder_recent kept[RECORDER_RECENT];
+    const uint64_t before = loom_recorder_counts_now().triggers_untold;
+    recorder_add_carrier(&away.carrier);
+    keep_traces(f, 3);
+    recorder_remove_carrier(&away.carrier);
+    assert_int_equal(before, loom_recorder_counts_now().triggers_untold);
+    assert_true(recorder_list_kept_now(kept) >= 3);
+    assert_true(kept[0].found_here);
 }
 
 static void the_list_of_what_is_held_has_the_newest_first(void **state)
@@ -573,14 +624,14 @@ static void spans_of_a_kind_are_kept_as_often_as_it_allows(void **state)
     const trace_kind kind = kind_of(true, "words.count", ALLOWED);
     assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
     for (unsigned i = 0; i < 2 * CALLS; i++) {
-        const loom_trace_context caller = {.trace_id = {8, (uint8_t)i}, .span_id = {1}}; /* by chance one may be taken for another */
+        const loom_trace_context caller = {.trace_id = {8, (uint8_t)i}, .span_id = {1}};
         loom_span *span = loom_span_start(f->spans.tracer, "action.dispatch", &(loom_span_options){.parent = &caller});
         loom_span_set_string(span, "capability", i % 2 == 0 ? "words.count" : "words.sort");
         loom_span_end(span);
     }
     trace_kind listed[KINDS_MAX];
     assert_int_equal(1, recorder_list_kinds(listed));
-    assert_in_range(listed[0].kept + listed[0].limited, CALLS - 2, CALLS);
+    assert_in_range(listed[0].kept + listed[0].limited, CALLS - 2, CALLS); /* one that is taken for a kept one costs its kind nothing */
     assert_in_range(listed[0].kept, ALLOWED, CALLS / 2); /* one more each fifth of a second */
     assert_int_equal(listed[0].kept, exported(f));
     for (size_t i = 0; i < listed[0].kept; i++) {
@@ -819,6 +870,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_hop_that_has_something_to_say_becomes_a_span, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_handler_that_fails_keeps_its_trace_and_says_why, set_up, tear_down),
         /* the last ones: they leave nothing to trigger with */
+        cmocka_unit_test_setup_teardown(what_nobody_carries_to_a_bus_is_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_there_is_told_when_somebody_comes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_storm_is_told_within_bounds_and_the_rest_is_counted, set_up, tear_down),
     };

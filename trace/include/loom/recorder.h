@@ -30,7 +30,7 @@ LOOM_API LOOM_MUST_CHECK loom_status loom_recorder_configure(size_t bytes, const
  * is sampled, without a valid context or where no recorder is on. reason NULL: "asked". Never blocks; rate limited and counted. */
 LOOM_API void loom_trace_keep(const loom_trace_context *ctx, const char *reason);
 
-/* Since the process began. Spans but for the last five. */
+/* Since the process began. Spans but for the last six. */
 typedef struct loom_recorder_counts {
     uint64_t recorded;
     uint64_t overwritten; /* of them, to make room */
@@ -41,6 +41,7 @@ typedef struct loom_recorder_counts {
     uint64_t triggers_heard;   /* from other processes */
     uint64_t too_late;         /* traces asked for of which nothing was here (any more) */
     uint64_t cut;              /* traces kept of which a part had been overwritten or lost */
+    uint64_t triggers_untold;  /* of those found here: not told to other processes, since an agent had too much to send */
 } loom_recorder_counts;
 LOOM_API loom_recorder_counts loom_recorder_counts_now(void);
 
