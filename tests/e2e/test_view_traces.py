@@ -34,6 +34,18 @@ class Traces(ViewTest):
         self.assertIn("duration", self.ask("/api/traces?min_duration=soon", code=400)["detail"])
         self.nothing_wrong(page)
 
+    def test_an_incomplete_trace_is_marked_in_the_list_and_says_what_is_missing(self):
+        self.send_spans([span(1, name="agent.emit", attributes=attributes(**{"loom.kept": "error"})), span(2)])
+        self.assertEqual([False, True], [row["incomplete"] for row in sorted(self.ask("/api/traces")["traces"], key=lambda row: row["trace_id"], reverse=True)])
+        page = self.open()
+        page.wait("return document.querySelector(`tr[data-trace='${arguments[0]}']`)?.innerText.includes('incomplete')", "the mark in the list", f"{1:032x}")
+        self.assertFalse(page.run("return document.querySelector(`tr[data-trace='${arguments[0]}']`).innerText.includes('incomplete')", f"{2:032x}"))
+        page.open(f"{self.base}/#/traces/{1:032x}")
+        page.wait("return document.querySelector('.title p')?.innerText.includes('incomplete')", "the mark of the trace")
+        page.wait("return document.querySelector('.details')?.innerText.includes('where it went is not in the trace')", "what is missing")
+        self.assertEqual("where it went is not in the trace", page.run("return document.querySelector('.waterfall .row .failed').title"))
+        self.nothing_wrong(page)
+
     def test_times_are_those_of_the_reader_s_zone(self):
         self.send_spans([span(1, took_ms=10)])
         page = self.open()

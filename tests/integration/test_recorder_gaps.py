@@ -56,6 +56,14 @@ class Gaps:
             return text if all(re.search(pattern, text) for pattern in wanted) else None
         wait_until(drawn, f"the trace is shown with {wanted}")
 
+    def listed(self, home, trace):
+        """Whether `loom trace ls` calls it incomplete, in text as in JSON."""
+        rows = [json.loads(line) for line in home.loom("trace", "ls", "--json", "--file", home.spans_path).stdout.splitlines()]
+        text = [line for line in home.loom("trace", "ls", "--file", home.spans_path).stdout.splitlines() if line.startswith(trace)]
+        said = [row["incomplete"] for row in rows if row["trace_id"] == trace]
+        self.assertEqual(said, [line.endswith("  incomplete") for line in text])
+        return said
+
     def test_a_trace_that_is_whole_is_not_called_incomplete(self):
         home = self.home(environment=RECORDED)
         self.watcher(home)
@@ -65,6 +73,7 @@ class Gaps:
         self.assertEqual("", self.keep(home, trace))
         wait_until(lambda: len(home.spans()) == 5, "all of the trace is there")
         self.assertNotIn("incomplete", home.loom("trace", "show", trace, "--file", home.spans_path).stdout)
+        self.assertEqual([False], self.listed(home, trace))
         home.loom("trace", "check", trace, "--file", home.spans_path)
 
     def test_an_agent_that_has_overwritten_its_part_is_seen_to_be_missing(self):
@@ -77,6 +86,10 @@ class Gaps:
         self.keep(home, trace)
         self.show(home, trace, "incomplete\n", r"\(orphan\) bridge.publish", "agent.on_event")
         self.assertIn("orphan", home.loom("trace", "check", trace, "--file", home.spans_path, code=1).stdout)
+        self.assertEqual([True], self.listed(home, trace))
+        whole = json.loads(home.loom("trace", "show", trace, "--json", "--file", home.spans_path).stdout)
+        self.assertTrue(whole["incomplete"])
+        self.assertTrue(any("is not in the trace" in missing["text"] for missing in whole["missing"]), whole["missing"])
 
     def test_with_full_rings_every_kept_trace_is_whole_or_says_that_it_is_not(self):
         home = self.home(environment={**RECORDED, "LOOM_TRACE_RECORDER": "512KiB"})

@@ -35,7 +35,8 @@ static const option_spec specs[] = {
 static const command ls = {
     .manual = {.program = "loom trace ls",
                .synopsis = "[OPTION]…",
-               .summary = "Lists traces, newest or slowest first: id, start, root span, duration, spans, errors and services.",
+               .summary = "Lists traces, newest or slowest first: id, start, root span, duration, spans, errors, services, and "
+                          "whether the trace is incomplete: kept by flight recorders, of which a part is not there.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"

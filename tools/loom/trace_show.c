@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trace/collect/regroup.h"
 #include "trace/view/text.h"
+#include "trace/view/trace_json.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 #include "trace/view/waterfall.h"
-#include "trace/otlp/json.h"
 
 #include <unistd.h>
 
@@ -15,7 +14,8 @@ static const option_spec specs[] = {
     {.name = "last", .letter = 'l', .kind = OPTION_FLAG, .group = "Which trace", .help = "The trace that started last"},
     OPTIONS_SOURCE,
     {.name = "attrs", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Show the attributes of every span"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one ExportTraceServiceRequest in OTLP/JSON"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output",
+     .help = "Print one ExportTraceServiceRequest in OTLP/JSON; of an incomplete trace it says in two members besides what is missing"},
     {.name = "width", .letter = 'w', .kind = OPTION_VALUE, .value = "COLUMNS", .group = "Output",
      .help = "Width of the drawing; default: the terminal's, or 120"},
     OPTION_COLOR,
@@ -38,29 +38,6 @@ static const command show = {
                           "      --data-binary @- http://localhost:4318/v1/traces     forward it, for example to Jaeger\n"},
     .operands_max = 1,
 };
-
-static loom_status print_json(span_range trace)
-{
-    regrouping r;
-    pb_buf json;
-    loom_bytes request;
-    regrouping_init(&r);
-    pb_init(&json, NULL, 0, JSON_MAX);
-    for (size_t i = 0; i < trace.count; i++) {
-        regrouping_add(&r, &trace.spans[i].otlp);
-    }
-    loom_status st = regrouping_finish(&r, &request);
-    if (st == LOOM_OK) {
-        st = otlp_json_request(&json, request);
-    }
-    if (st == LOOM_OK) {
-        fwrite(json.data, 1, json.len, stdout);
-        fputc('\n', stdout);
-    }
-    pb_fini(&json);
-    regrouping_fini(&r);
-    return st;
-}
 
 static int run(const options *o)
 {
@@ -90,7 +67,7 @@ static int run(const options *o)
     if (!options_is_on(o, "json") && trace_source_load_logs(&source, id, &logs) != LOOM_OK) {
         command_fail(&show, "what was logged cannot be read: %s", source.problem); /* the spans can */
     }
-    st = options_is_on(o, "json") ? print_json(trace) : waterfall_draw(stdout, trace, &drawing);
+    st = options_is_on(o, "json") ? trace_print_otlp_json(stdout, trace, trace.count, JSON_MAX) : waterfall_draw(stdout, trace, &drawing);
     if (st != LOOM_OK) {
         exit_code = command_fail(&show, "%s", loom_status_text(st));
     }

@@ -2,6 +2,7 @@
 #include "trace/collect/summary.h"
 
 #include "base/str.h"
+#include "trace/collect/gaps.h"
 
 #include <loom/trace.h>
 #include <stdlib.h>
@@ -106,5 +107,9 @@ loom_status trace_summary_init(trace_summary *summary, span_range trace)
             return st;
         }
     }
-    return LOOM_OK;
+    const loom_status st = span_range_has_gaps(trace, &summary->incomplete);
+    if (st != LOOM_OK) {
+        trace_summary_fini(summary);
+    }
+    return st;
 }

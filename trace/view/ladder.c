@@ -2,9 +2,9 @@
 #include "trace/view/ladder.h"
 
 #include "base/str.h"
-#include "trace/view/gaps.h"
+#include "trace/collect/gaps.h"
 #include "trace/view/text.h"
-#include "trace/view/tree.h"
+#include "trace/collect/tree.h"
 
 #include <loom/trace.h>
 #include <stdlib.h>

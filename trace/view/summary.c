@@ -19,7 +19,14 @@ static void print_count(FILE *out, size_t count, const char *noun)
     fprintf(out, "%zu %s%s", count, noun, count == 1 ? "" : "s");
 }
 
-void trace_summary_print_title(FILE *out, const trace_summary *summary, bool incomplete, bool colour)
+static void print_incomplete(FILE *out, const trace_summary *summary, const char *before, bool colour)
+{
+    if (summary->incomplete) {
+        fprintf(out, "%s%sincomplete%s", before, colour ? "\033[31m" : "", colour ? "\033[0m" : "");
+    }
+}
+
+void trace_summary_print_title(FILE *out, const trace_summary *summary, bool colour)
 {
     char id[LOOM_TRACE_ID_HEX_SIZE];
     char started[TEXT_TIME_SIZE];
@@ -36,9 +43,7 @@ void trace_summary_print_title(FILE *out, const trace_summary *summary, bool inc
         print_count(out, summary->error_count, "error");
         fputs(colour ? "\033[0m" : "", out);
     }
-    if (incomplete) {
-        fputs(colour ? ", \033[31mincomplete\033[0m" : ", incomplete", out);
-    }
+    print_incomplete(out, summary, ", ", colour);
     fputc('\n', out);
 }
 
@@ -98,6 +103,7 @@ void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t n
     print_right(out, took, 9);
     fprintf(out, "  %5zu  %6zu  ", summary->span_count, summary->error_count);
     print_services(out, summary);
+    print_incomplete(out, summary, "  ", colour);
     fputc('\n', out);
 }
 
@@ -125,10 +131,10 @@ loom_status trace_summary_print_json(FILE *out, const trace_summary *summary)
     char start[24], duration[24]; /* as text: readers that keep numbers as floating point, jq 1.6 among them, round them */
     snprintf(start, sizeof start, "%" PRIu64, summary->start_unix_ns);
     snprintf(duration, sizeof duration, "%" PRIu64, summary->end_unix_ns - summary->start_unix_ns);
-    json_t *row = json_pack("{s:s, s:o?, s:o?, s:b, s:s, s:s, s:I, s:I, s:o}", "trace_id", id, "root_name",
+    json_t *row = json_pack("{s:s, s:o?, s:o?, s:b, s:b, s:s, s:s, s:I, s:I, s:o}", "trace_id", id, "root_name",
                             json_text(summary->root_name), "root_service", json_text(summary->root_service), "has_root",
-                            (int)summary->root_found, "start_unix_ns", start, "duration_ns", duration, "spans",
-                            (json_int_t)summary->span_count, "errors", (json_int_t)summary->error_count, "services",
+                            (int)summary->root_found, "incomplete", (int)summary->incomplete, "start_unix_ns", start,
+                            "duration_ns", duration, "spans", (json_int_t)summary->span_count, "errors", (json_int_t)summary->error_count, "services",
                             services);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;
     json_decref(row);

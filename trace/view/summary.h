@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-/* The title of a waterfall. incomplete: of a kept trace a part is not there. */
-void trace_summary_print_title(FILE *out, const trace_summary *summary, bool incomplete, bool colour);
+/* The title of a waterfall. */
+void trace_summary_print_title(FILE *out, const trace_summary *summary, bool colour);
 /* A row of `loom trace ls`, with its heading; now_unix_ns for "3 m 20 s ago". */
 void trace_summary_print_heading(FILE *out, bool colour);
 void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t now_unix_ns, bool colour);

@@ -2,11 +2,11 @@
 #include "trace/view/waterfall.h"
 
 #include "base/str.h"
-#include "trace/view/gaps.h"
+#include "trace/collect/gaps.h"
 #include "trace/view/log_line.h"
 #include "trace/view/summary.h"
 #include "trace/view/text.h"
-#include "trace/view/tree.h"
+#include "trace/collect/tree.h"
 
 #include <loom/trace.h>
 #include <stdlib.h>
@@ -251,40 +251,24 @@ static void draw_other_logs(const drawing *d)
     }
 }
 
-static void draw_gap(const drawing *d, const tree_node *node)
+static void draw_missing(const drawing *d, const tree_node *node)
 {
-    const span_gap gap = span_gap_of(node);
-    if (gap == GAP_NONE) {
-        return;
+    char text[SPAN_MISSING_SIZE];
+    if (span_missing(node, text)) {
+        draw_margin(d, node);
+        colour(d, RED);
+        fputs("! ", d->out);
+        text_put(d->out, str_of(text), DETAIL_COLUMNS);
+        colour(d, PLAIN);
+        fputc('\n', d->out);
     }
-    draw_margin(d, node);
-    colour(d, RED);
-    if (gap == GAP_AGENT) {
-        const loom_str agent = otlp_span_string(node->span->otlp.span, "agent_id");
-        fputs("! nothing of ", d->out);
-        text_put(d->out, agent.len > 0 ? agent : str_of("the agent"), DETAIL_COLUMNS);
-        fputs(" is in the trace", d->out);
-    } else {
-        fprintf(d->out, "! %s", span_gap_text(gap));
-    }
-    colour(d, PLAIN);
-    fputc('\n', d->out);
 }
 
 static void draw_details(const drawing *d, const tree_node *node)
 {
     const otlp_span *span = &node->span->otlp;
     details of = {.d = d, .node = node};
-    if (node->fault == TREE_ORPHAN) {
-        char hex[LOOM_SPAN_ID_HEX_SIZE];
-        loom_span_id_to_hex(hex, span->parent_span_id);
-        draw_margin(d, node);
-        colour(d, RED);
-        fprintf(d->out, "! parent %s is not in the trace", hex);
-        colour(d, PLAIN);
-        fputc('\n', d->out);
-    }
-    draw_gap(d, node);
+    draw_missing(d, node);
     if (span->status == LOOM_SPAN_ERROR) {
         draw_margin(d, node);
         colour(d, RED);
@@ -366,7 +350,7 @@ loom_status waterfall_draw(FILE *out, span_range trace, const waterfall_options 
     d.start = summary.start_unix_ns;
     d.end = summary.end_unix_ns;
     lay_out(&d);
-    trace_summary_print_title(out, &summary, span_tree_has_gaps(&d.tree), options->colour);
+    trace_summary_print_title(out, &summary, options->colour);
     draw_heading(&d);
     for (size_t i = 0; i < d.tree.count; i++) {
         const tree_node *node = &d.tree.nodes[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/collect/trace_fixture.h"
-#include "trace/view/tree.h"
+#include "trace/collect/tree.h"
 
 #include <stdlib.h>
 

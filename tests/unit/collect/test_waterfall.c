@@ -3,6 +3,8 @@
 #include "tests/unit/collect/trace_fixture.h"
 #include "base/str.h"
 #include "trace/collect/otlp_from_json.h"
+#include "trace/view/summary.h"
+#include "trace/view/trace_json.h"
 #include "trace/view/waterfall.h"
 
 #include <stdlib.h>
@@ -205,6 +207,40 @@ static loom_status draw_scenario(void *user)
     return st;
 }
 
+/* As `loom trace ls` has it. */
+static char *line_of(const fixture_span *spans, size_t count, bool json)
+{
+    span_list list;
+    trace_summary summary;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    fixture_list(&list, 0x4b, spans, count);
+    assert_status(LOOM_OK, trace_summary_init(&summary, fixture_range(&list)));
+    if (json) {
+        assert_status(LOOM_OK, trace_summary_print_json(out, &summary));
+    } else {
+        trace_summary_print_row(out, &summary, FIXTURE_START_NS, false);
+    }
+    fclose(out);
+    trace_summary_fini(&summary);
+    span_list_fini(&list);
+    return text;
+}
+
+static char *json_of(const fixture_span *spans, size_t count, uint64_t total)
+{
+    span_list list;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    fixture_list(&list, 0x4b, spans, count);
+    assert_status(LOOM_OK, trace_print_otlp_json(out, fixture_range(&list), total, 1 << 20));
+    fclose(out);
+    span_list_fini(&list);
+    return text;
+}
+
 static void a_kept_trace_without_a_part_is_called_incomplete(void **state)
 {
     (void)state;
@@ -218,8 +254,31 @@ static void a_kept_trace_without_a_part_is_called_incomplete(void **state)
     assert_non_null(strstr(text, "! parent 0000000000000009 is not in the trace\n"));
     assert_non_null(strstr(text, "! nothing of worker is in the trace\n"));
     free(text);
+    text = line_of(kept, 2, false);
+    assert_non_null(strstr(text, "bridge  incomplete\n"));
+    free(text);
+    text = line_of(kept, 2, true);
+    assert_non_null(strstr(text, "\"incomplete\":true"));
+    free(text);
+    text = json_of(kept, 2, 2);
+    assert_non_null(strstr(text, "],\"incomplete\":true,\"missing\":["
+                                 "{\"spanId\":\"0000000000000001\",\"text\":\"parent 0000000000000009 is not in the trace\"},"
+                                 "{\"spanId\":\"0000000000000002\",\"text\":\"nothing of worker is in the trace\"}]}\n"));
+    free(text);
+    text = json_of(kept, 2, 3); /* what is not there may be in the rest */
+    assert_non_null(strstr(text, "],\"truncated\":true,\"total\":3}\n"));
+    free(text);
     kept[0].parent = 0;
     kept[0].name = "work";
+    text = line_of(kept, 1, false);
+    assert_null(strstr(text, "incomplete"));
+    free(text);
+    text = line_of(kept, 1, true);
+    assert_non_null(strstr(text, "\"incomplete\":false"));
+    free(text);
+    text = json_of(kept, 1, 1);
+    assert_non_null(strstr(text, "]}]}]}\n"));
+    free(text);
     text = draw(kept, 1, (waterfall_options){.columns = 75});
     assert_null(strstr(text, "incomplete"));
     free(text);

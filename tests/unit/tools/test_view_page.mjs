@@ -223,3 +223,12 @@ test("two traces are matched by the path of their names, and by order among thos
   assert.deepEqual(matchTraces(a, b).map(({ depth, name, difference, ...row }) => [depth, name, difference, row.a?.span.id, row.b?.span.id]),
     [[0, "root", -10, "1", "a"], [1, "step", 5, "2", "b"], [1, "step", -10, "3", "c"], [2, "new", null, undefined, "d"], [1, "gone", null, "4", undefined]]);
 });
+
+test("of an incomplete trace its spans say what is missing", () => {
+  const spans = ["01", "02"].map((spanId) => ({ spanId, name: "agent.emit", startTimeUnixNano: "1", endTimeUnixNano: "2" }));
+  const request = { resourceSpans: [{ scopeSpans: [{ spans }] }] };
+  const trace = readTrace({ ...request, incomplete: true, missing: [{ spanId: "02", text: "where it went is not in the trace" }] });
+  assert.equal(trace.incomplete, true);
+  assert.deepEqual(trace.spans.map(({ missing }) => missing), ["", "where it went is not in the trace"]);
+  assert.equal(readTrace(request).incomplete, false);
+});

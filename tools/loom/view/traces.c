@@ -9,9 +9,9 @@
 #include "host/http/query.h"
 #include "tools/loom/view/internal.h"
 #include "trace/collect/logs.h"
-#include "trace/collect/regroup.h"
 #include "trace/otlp/json.h"
 #include "trace/view/summary.h"
+#include "trace/view/trace_json.h"
 
 enum {
     LIST_MAX = 500,
@@ -132,30 +132,12 @@ void view_traces(void *user, http_request *r)
 
 /* ---- one trace ---- */
 
-/* OTLP/JSON: what other tools read, and what the page draws. When it is not the whole trace, two members more say so. */
 static void write_trace(view_job *job, const span_list *list, uint64_t total)
 {
-    pb_buf json;
-    regrouping r;
-    loom_bytes request;
-    pb_init(&json, NULL, 0, JSON_MAX);
-    regrouping_init(&r);
-    for (size_t i = 0; i < list->count; i++) {
-        regrouping_add(&r, &list->items[i].otlp);
+    const loom_status st = trace_print_otlp_json(job->out, (span_range){list->items, list->count}, total, JSON_MAX);
+    if (st != LOOM_OK) {
+        view_job_fail(job, 500, "cannot write the trace: %s", loom_status_text(st));
     }
-    loom_status st = regrouping_finish(&r, &request);
-    st = st == LOOM_OK ? otlp_json_request(&json, request) : st;
-    if (st == LOOM_OK && !json.failed) {
-        const bool cut = list->count < total;
-        fwrite(json.data, 1, json.len - cut, job->out);
-        if (cut) { /* in place of its last brace */
-            fprintf(job->out, ",\"truncated\":true,\"total\":%llu}", (unsigned long long)total);
-        }
-    } else {
-        view_job_fail(job, 500, "cannot write the trace: %s", loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
-    }
-    regrouping_fini(&r);
-    pb_fini(&json);
 }
 
 bool view_read_trace_id(view_job *job, uint8_t id[LOOM_TRACE_ID_SIZE])

@@ -31,6 +31,7 @@ function spanParts(id, span, isHop, back, reveal) {
   return [
     el(isHop ? "h3" : "h2", {}, span.name),
     pairs([["service", span.service], ["kind", span.kind], ["starts at", `+${duration(span.start)}`], ["takes", duration(span.end - span.start)],
+           ...(span.missing ? [["missing", el("span", { class: "failed" }, `! ${span.missing}`)]] : []),
            ...(span.error ? [["status", el("span", { class: "failed" }, `✕ error ${span.message}`)]] : []), ["span id", span.id], ...span.attributes]),
     span.events.map((event) => el("section", {}, el("h3", {}, `${event.name} at +${duration(event.at)}`), pairs(event.attributes))),
     logs.length > 0 ? [el("h3", {}, "Log"), el("ul", { class: "span-log" }, logs.map(logItem))] : null,

@@ -24,7 +24,7 @@ function* spansOf(request) {
 }
 
 export function readTrace(request) {
-  const all = [...spansOf(request)];
+  const all = [...spansOf(request)], missing = new Map((request.missing ?? []).map(({ spanId, text }) => [spanId, text]));
   const begin = all.reduce((least, [, { startTimeUnixNano }]) => {
     const start = BigInt(startTimeUnixNano ?? 0);
     return least === null || start < least ? start : least;
@@ -40,13 +40,14 @@ export function readTrace(request) {
     end: Math.max(since(span.endTimeUnixNano), since(span.startTimeUnixNano)),
     error: span.status?.code === 2,
     message: span.status?.message ?? "",
+    missing: missing.get(span.spanId) ?? "",
     attributes: pairs(span.attributes),
     events: (span.events ?? []).map((event) => ({ name: event.name, at: since(event.timeUnixNano), attributes: pairs(event.attributes) })),
     logs: [],
     links: (span.links ?? []).map(({ traceId, spanId }) => ({ traceId, spanId })),
   }));
   spans.sort((a, b) => a.start - b.start || b.end - a.end);
-  return { beginMs: Number(begin / 1000000n), begin, spans };
+  return { beginMs: Number(begin / 1000000n), begin, spans, incomplete: request.incomplete === true };
 }
 
 /** Log records of /api/logs as what the page shows, on the same scale of time. Of which span: "" when it is not said. */

@@ -26,11 +26,13 @@ export function spansView({ onchoose, signal }) {
 
   function labelOf(row, index) {
     const { span } = row.node, errors = span.error || row.folds.some(({ span }) => span.error);
+    const missing = [...row.folds, row.node].map(({ span }) => span.missing).filter((text) => text).join("; ");
     const label = el("span", { class: "name", role: "gridcell" },
       row.hasChildren
         ? el("button", { type: "button", class: "twist", tabindex: "-1", "aria-label": row.isClosed ? "Open" : "Close", onclick: (event) => { event.stopPropagation(); toggle(index); } }, row.isClosed ? "▸" : "▾")
         : el("span", { class: "twist" }),
-      errors ? el("span", { class: "failed", role: "img", "aria-label": `failed${span.message ? `: ${span.message}` : ""}`, title: span.message || "failed" }, "✕") : null, el("span", { class: "what" }, span.name),
+      errors ? el("span", { class: "failed", role: "img", "aria-label": `failed${span.message ? `: ${span.message}` : ""}`, title: span.message || "failed" }, "✕") : null,
+      missing ? el("span", { class: "failed", role: "img", "aria-label": missing, title: missing }, "!") : null, el("span", { class: "what" }, span.name),
       row.folds.length > 0 || row.unfolded
         ? el("button", { type: "button", class: "fold", tabindex: "-1", title: row.folds.length > 0 ? `Show ${row.folds.length} hops of the message` : "Fold the hops of the message",
                          onclick: (event) => { event.stopPropagation(); toggleFold(index); } }, row.folds.length > 0 ? `+${row.folds.length}` : "−") : null,

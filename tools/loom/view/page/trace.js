@@ -14,17 +14,18 @@ const LOGS_MAX = 2000; // of one trace, as the server has it
 const GROWING_SPANS_MAX = 5000; // of a larger one only the number is told, and a button shows the rest
 
 export function modelOf(request) { // of which the log is loaded apart
-  const { beginMs, begin, spans } = readTrace(request), roots = buildTree(spans);
-  return { beginMs, begin, spans, roots, logs: [], critical: criticalPath(roots), total: spans.reduce((most, { end }) => Math.max(most, end), 1), whole: request.truncated ? request.total : spans.length };
+  const { beginMs, begin, spans, incomplete } = readTrace(request), roots = buildTree(spans);
+  return { beginMs, begin, spans, incomplete, roots, logs: [], critical: criticalPath(roots), total: spans.reduce((most, { end }) => Math.max(most, end), 1), whole: request.truncated ? request.total : spans.length };
 }
 
 function titleOf(id, trace, state) {
-  const { spans, beginMs, roots, total, whole } = trace;
+  const { spans, beginMs, roots, total, whole, incomplete } = trace;
   const services = new Set(spans.map(({ service }) => service)), failed = spans.filter(({ error }) => error).length;
   return [
     el("h1", {}, roots[0]?.span.name ?? "Trace"),
     el("p", {}, `${time(beginMs)} · ${duration(total)} · ${whole > spans.length ? `${count(spans.length)} of ${count(whole)} spans` : several(spans.length, "span")} · ${several(services.size, "service")}`,
-      failed > 0 ? el("strong", { class: "failed" }, ` · ✕ ${count(failed)} failed`) : null),
+      failed > 0 ? el("strong", { class: "failed" }, ` · ✕ ${count(failed)} failed`) : null,
+      incomplete ? el("strong", { class: "failed", title: "A part of what the flight recorders kept of it is not there: see the spans marked !" }, " · incomplete") : null),
     el("p", { class: "actions" }, el("code", {}, id), el("a", { href: `#/traces?${new URLSearchParams({ compare: id })}` }, "Compare with …"),
       el("a", { href: `/api/traces/${id}`, download: `${id}.json` }, "Download as OTLP/JSON"),
       state.jaeger ? el("a", { href: `${state.jaeger.replace(/\/$/, "")}/trace/${id}`, rel: "noreferrer", target: "_blank" }, "Open in Jaeger") : null,

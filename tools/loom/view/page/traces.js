@@ -39,7 +39,8 @@ export function showTraces(main, { parameters, signal, state, status }) {
     return el("tr", { "data-trace": trace.trace_id, onclick: (event) => { if (!event.target.closest("a")) location.hash = way(trace.trace_id); } },
       el("td", {}, time(trace.start_unix_ns / 1e6)),
       el("td", {}, el("a", { href: way(trace.trace_id) }, trace.root_name ?? "(no root)"),
-        trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null),
+        trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null,
+        trace.incomplete ? el("span", { class: "failed" }, " incomplete") : null),
       el("td", { class: "services extra" }, trace.services.join(", ")),
       el("td", { class: "number extra" }, count(trace.spans)),
       el("td", { class: "number" }, duration(Number(trace.duration_ns))));
@@ -55,7 +56,7 @@ export function showTraces(main, { parameters, signal, state, status }) {
           : `Loom's programs and agents export to http://${state.receiver.http} unless told otherwise. Publish something, and it shows here: loom pub hello.all hello`));
       return;
     }
-    keyed(body, traces, ({ trace_id }) => trace_id, (trace) => `${trace.spans} ${trace.errors} ${trace.duration_ns}`, row);
+    keyed(body, traces, ({ trace_id }) => trace_id, (trace) => `${trace.spans} ${trace.errors} ${trace.duration_ns} ${trace.incomplete}`, row);
     keys.mark();
     if (node.parentNode !== holder) holder.replaceChildren(node);
   }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spans of one trace as a tree, whatever is wrong with it: missing parents, cycles and ids used twice are marked,
  * and every span has exactly one place. */
-#ifndef LOOM_TRACE_VIEW_TREE_H
-#define LOOM_TRACE_VIEW_TREE_H
+#ifndef LOOM_TRACE_COLLECT_TREE_H
+#define LOOM_TRACE_COLLECT_TREE_H
 
 #include "trace/collect/spans.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Built without recursion: a hostile trace may be a hundred thousand spans deep. */
-#include "trace/view/tree.h"
+#include "trace/collect/tree.h"
 
 #include <stdlib.h>
 #include <string.h>

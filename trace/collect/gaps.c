@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trace/view/gaps.h"
+#include "trace/collect/gaps.h"
 
 #include "base/str.h"
 #include "envelope/gateway_name.h"
 
 #include <loom/trace.h>
+#include <stdio.h>
+
+enum { AGENT_MAX = 128 }; /* bytes of its id that are told */
 
 typedef struct facts {
     bool kept, cut;
@@ -63,13 +66,55 @@ const char *span_gap_text(span_gap gap)
     return texts[gap];
 }
 
+bool span_missing(const tree_node *node, char text[SPAN_MISSING_SIZE])
+{
+    const otlp_span *span = &node->span->otlp;
+    const span_gap gap = span_gap_of(node);
+    text[0] = '\0';
+    if (node->fault == TREE_ORPHAN) {
+        char parent[LOOM_SPAN_ID_HEX_SIZE];
+        loom_span_id_to_hex(parent, span->parent_span_id);
+        snprintf(text, SPAN_MISSING_SIZE, "parent %s is not in the trace%s%s", parent, gap != GAP_NONE ? "; " : "",
+                 gap != GAP_NONE ? span_gap_text(gap) : "");
+    } else if (gap == GAP_AGENT) {
+        const loom_str id = otlp_span_string(span->span, "agent_id"), agent = id.len > 0 ? id : str_of("the agent");
+        snprintf(text, SPAN_MISSING_SIZE, "nothing of %.*s is in the trace", (int)(agent.len < AGENT_MAX ? agent.len : AGENT_MAX),
+                 agent.data);
+    } else if (gap != GAP_NONE) {
+        snprintf(text, SPAN_MISSING_SIZE, "%s", span_gap_text(gap));
+    }
+    return text[0] != '\0';
+}
+
+static bool is_kept(const trace_span *span)
+{
+    return otlp_span_string(span->otlp.span, "loom.kept").len > 0;
+}
+
 bool span_tree_has_gaps(const span_tree *tree)
 {
     bool missing = false, kept = false;
     for (size_t i = 0; i < tree->count && !(missing && kept); i++) {
         const tree_node *node = &tree->nodes[i];
-        kept = kept || otlp_span_string(node->span->otlp.span, "loom.kept").len > 0;
+        kept = kept || is_kept(node->span);
         missing = missing || node->fault == TREE_ORPHAN || span_gap_of(node) != GAP_NONE;
     }
     return missing && kept;
+}
+
+loom_status span_range_has_gaps(span_range trace, bool *has)
+{
+    span_tree tree;
+    size_t i = 0;
+    while (i < trace.count && !is_kept(&trace.spans[i])) {
+        i++;
+    }
+    *has = false;
+    if (i == trace.count) {
+        return LOOM_OK; /* as nearly all are */
+    }
+    const loom_status st = span_tree_init(&tree, trace);
+    *has = st == LOOM_OK && span_tree_has_gaps(&tree);
+    span_tree_fini(&tree);
+    return st;
 }
