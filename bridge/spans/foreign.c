@@ -26,6 +26,7 @@ struct foreign_resource {
     foreign_scope *scopes;
     size_t scope_count;
     size_t head, len;   /* where the message that it was opened with lies in base.encoded */
+    bool has_agent;     /* behind it lies one attribute more */
     uint8_t bytes[];
 };
 
@@ -98,6 +99,7 @@ loom_status foreign_open(foreign_resource **out, loom_span_processor *processor,
     }
     r->head = put_head(r->bytes, RESOURCE_SPANS_RESOURCE, encoded.len + added);
     r->len = encoded.len;
+    r->has_agent = added > 0;
     if (encoded.len > 0) {
         memcpy(r->bytes + r->head, encoded.data, encoded.len);
     }
@@ -119,9 +121,9 @@ void foreign_close(foreign_resource *r)
     release(&r->base, 1);
 }
 
-bool foreign_is(const foreign_resource *r, loom_bytes encoded)
+bool foreign_is(const foreign_resource *r, loom_bytes encoded, loom_str agent)
 {
-    return bytes_equal((loom_bytes){r->bytes + r->head, r->len}, encoded);
+    return r->has_agent == (agent.len > 0) && bytes_equal((loom_bytes){r->bytes + r->head, r->len}, encoded);
 }
 
 static foreign_scope *add_scope(foreign_resource *r, loom_bytes encoded, loom_bytes schema)

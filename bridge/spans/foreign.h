@@ -16,8 +16,8 @@ typedef struct foreign_scope foreign_scope;
 /* encoded: a Resource message, copied. agent: of its attribute loom.agent.id, added unless empty. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status foreign_open(foreign_resource **out, loom_span_processor *processor, loom_bytes encoded, loom_str agent);
 void foreign_close(foreign_resource *r); /* by its owner, once */
-/* Whether it was opened with these bytes. */
-bool foreign_is(const foreign_resource *r, loom_bytes encoded);
+/* Whether it was opened with these; agent is empty or the one agent of its owner. */
+bool foreign_is(const foreign_resource *r, loom_bytes encoded, loom_str agent);
 /* The scope of these bytes, an InstrumentationScope message, and of this schema URL, a field of ScopeSpans; either may be empty.
  * add: make it if it is not there. NULL: it is not; no memory, or FOREIGN_SCOPES_MAX of them. */
 foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, loom_bytes schema, bool add);

@@ -7,6 +7,8 @@
 
 #include "base/str.h"
 #include "bridge/spans/intake_internal.h"
+#include "trace/otlp/fields.h"
+#include "trace/otlp/protobuf_read.h"
 #include "trace/otlp/read.h"
 
 /* Of an attribute that says whose it is. */
@@ -68,6 +70,48 @@ static bool is_spoken_for(const span_sender *s, loom_str service)
         }
     }
     return false;
+}
+
+/* Agents that share their telemetry share a process, and its spans take the session of any of them. */
+static bool shares_telemetry(const span_sender *s, loom_str agent)
+{
+    for (list_node *n = s->intake->senders.first; n != NULL; n = n->next) {
+        const span_sender *other = list_item(n, span_sender, node);
+        if (str_equal(other->options.agent, agent)) {
+            return str_equal(other->options.service, s->options.service) &&
+                   str_equal(other->options.service_instance, s->options.service_instance);
+        }
+    }
+    return false;
+}
+
+static bool is_agents_hop(loom_bytes span)
+{
+    loom_str name = {0};
+    pb_field f;
+    for (pb_cursor c = pb_cursor_on(span); pb_next(&c, &f);) {
+        if (pb_is(&f, SPAN_NAME, PB_LENGTH)) {
+            name = (loom_str){(const char *)f.bytes.data, f.bytes.len};
+        }
+    }
+    return str_starts_with(name, "agent.");
+}
+
+span_maker identity_maker(const span_sender *s, loom_bytes span)
+{
+    claim agent = {.key = "agent_id"};
+    if (s->options.agent.len == 0 || !is_agents_hop(span)) {
+        return MAKER_OWN;
+    }
+    otlp_read_span_attrs(span, note_claim, &agent);
+    if (agent.odd) {
+        return MAKER_FORGED;
+    }
+    if (agent.count == 0 || str_equal(agent.text, s->options.agent)) {
+        return MAKER_OWN;
+    }
+    const bool connected = s->options.is_agent != NULL && s->options.is_agent(s->options.user, agent.text);
+    return connected && !shares_telemetry(s, agent.text) ? MAKER_FORGED : MAKER_OTHER;
 }
 
 static bool is_own(const span_sender *s, loom_bytes resource)

@@ -8,12 +8,20 @@
 
 enum { LEFT_MAX = 1 << 24, SPAN_BYTES_MIN = 24 }; /* the latter of an encoded span with two ids: nobody has more of them in a frame, whatever it says */
 
+/* What stands beside the spans: of each field the last, as every reader takes it. */
+typedef struct scope_head {
+    loom_bytes scope;
+    loom_bytes schema, schema_url; /* the field, and what is in it */
+} scope_head;
+
 typedef struct walk {
     span_sender *sender;
     span_intake_stats *stats;
     uint64_t now_unix_ns, accepted, refused;
     span_refusal why;
     bool recorded; /* by an agent that leaves: for the flight recorder */
+    loom_bytes resource; /* of the spans that are looked at, */
+    scope_head head;     /* and what stands beside them */
 } walk;
 
 static void refuse(walk *w, span_refusal why, uint64_t spans)
@@ -49,31 +57,6 @@ static uint64_t count_spans(loom_bytes scope_spans)
     return spans;
 }
 
-static void take_span(walk *w, foreign_scope *scope, loom_bytes field, loom_bytes span)
-{
-    static const span_refusal refusals[] = {[SPAN_MALFORMED] = SPAN_REFUSED_MALFORMED, [SPAN_INVALID] = SPAN_REFUSED_INVALID,
-                                            [SPAN_TOO_LARGE] = SPAN_REFUSED_TOO_LARGE};
-    const span_fault fault = span_check(span, w->now_unix_ns);
-    if (fault != SPAN_FINE) {
-        refuse(w, refusals[fault], 1);
-    } else if (!identity_has_tenant(w->sender, span)) {
-        refuse(w, SPAN_REFUSED_TENANT, 1);
-    } else if (!w->recorded) {
-        foreign_submit(scope, field);
-        w->accepted++;
-    } else if (recorded_put(w->sender->intake->processor, scope, span)) {
-        w->accepted++;
-    } else {
-        refuse(w, SPAN_REFUSED_MEMORY, 1);
-    }
-}
-
-/* What stands beside the spans: of each field the last, as every reader takes it. */
-typedef struct scope_head {
-    loom_bytes scope;
-    loom_bytes schema, schema_url; /* the field, and what is in it */
-} scope_head;
-
 static bool find_scope(loom_bytes scope_spans, scope_head *out)
 {
     pb_cursor c = pb_cursor_on(scope_spans);
@@ -90,32 +73,8 @@ static bool find_scope(loom_bytes scope_spans, scope_head *out)
     return !c.bad;
 }
 
-static void take_scope(walk *w, foreign_resource *resource, loom_bytes scope_spans)
-{
-    scope_head head;
-    if (!find_scope(scope_spans, &head)) {
-        return; /* what is not counted here is malformed */
-    }
-    foreign_scope *scope = foreign_scope_of(resource, head.scope, head.schema, false);
-    if (scope == NULL) {
-        const span_fault fault = span_check_scope(head.scope, head.schema_url);
-        scope = fault == SPAN_FINE ? foreign_scope_of(resource, head.scope, head.schema, true) : NULL;
-        if (scope == NULL) {
-            refuse(w, fault == SPAN_FINE ? SPAN_REFUSED_RESOURCES : SPAN_REFUSED_MALFORMED, count_spans(scope_spans));
-            return;
-        }
-    }
-    pb_cursor c = pb_cursor_on(scope_spans);
-    pb_field f;
-    for (const uint8_t *at = c.at; pb_next(&c, &f); at = c.at) {
-        if (pb_is(&f, SCOPE_SPANS_SPANS, PB_LENGTH)) {
-            take_span(w, scope, (loom_bytes){at, (size_t)(c.at - at)}, f.bytes);
-        }
-    }
-}
-
 /* A bridge has those of all its agents. */
-static foreign_resource *add_resource(walk *w, loom_bytes encoded, span_refusal *why)
+static foreign_resource *add_resource(walk *w, loom_bytes encoded, loom_str agent, span_refusal *why)
 {
     span_sender *s = w->sender;
     *why = identity_check(s, encoded);
@@ -134,7 +93,7 @@ static foreign_resource *add_resource(walk *w, loom_bytes encoded, span_refusal 
         }
     }
     foreign_resource *r;
-    if (foreign_open(&r, s->intake->processor, encoded, s->options.agent) != LOOM_OK) {
+    if (foreign_open(&r, s->intake->processor, encoded, agent) != LOOM_OK) {
         *why = SPAN_REFUSED_MEMORY;
         return NULL;
     }
@@ -142,25 +101,89 @@ static foreign_resource *add_resource(walk *w, loom_bytes encoded, span_refusal 
     return r;
 }
 
-static foreign_resource *find_resource(walk *w, loom_bytes encoded, span_refusal *why)
+/* agent: the session's, or nothing, of spans that are not its own. */
+static foreign_resource *find_resource(walk *w, loom_bytes encoded, loom_str agent, span_refusal *why)
 {
     const span_sender *s = w->sender;
     for (size_t i = s->resource_count; i-- > 0;) {
-        if (foreign_is(s->resources[i], encoded)) {
+        if (foreign_is(s->resources[i], encoded, agent)) {
             return s->resources[i];
         }
     }
-    return add_resource(w, encoded, why);
+    return add_resource(w, encoded, agent, why);
+}
+
+/* Of spans of another agent, which are not said to be the session's. NULL: why it is not there. */
+static foreign_scope *scope_of_others(walk *w, span_refusal *why)
+{
+    foreign_resource *r = find_resource(w, w->resource, (loom_str){0}, why);
+    foreign_scope *scope = r != NULL ? foreign_scope_of(r, w->head.scope, w->head.schema, true) : NULL;
+    *why = r != NULL ? SPAN_REFUSED_RESOURCES : *why;
+    return scope;
+}
+
+static void take_checked(walk *w, foreign_scope *scope, loom_bytes field, loom_bytes span)
+{
+    if (!w->recorded) {
+        foreign_submit(scope, field);
+        w->accepted++;
+    } else if (recorded_put(w->sender->intake->processor, scope, span)) {
+        w->accepted++;
+    } else {
+        refuse(w, SPAN_REFUSED_MEMORY, 1);
+    }
+}
+
+static void take_span(walk *w, foreign_scope *scope, loom_bytes field, loom_bytes span)
+{
+    static const span_refusal refusals[] = {[SPAN_MALFORMED] = SPAN_REFUSED_MALFORMED, [SPAN_INVALID] = SPAN_REFUSED_INVALID,
+                                            [SPAN_TOO_LARGE] = SPAN_REFUSED_TOO_LARGE};
+    const span_fault fault = span_check(span, w->now_unix_ns);
+    if (fault != SPAN_FINE) {
+        refuse(w, refusals[fault], 1);
+        return;
+    }
+    const span_maker maker = identity_maker(w->sender, span);
+    span_refusal why = maker == MAKER_FORGED ? SPAN_REFUSED_IDENTITY : SPAN_REFUSED_TENANT;
+    if (maker == MAKER_FORGED || !identity_has_tenant(w->sender, span) ||
+        (maker == MAKER_OTHER && (scope = scope_of_others(w, &why)) == NULL)) {
+        refuse(w, why, 1);
+    } else {
+        take_checked(w, scope, field, span);
+    }
+}
+
+static void take_scope(walk *w, foreign_resource *resource, loom_bytes scope_spans)
+{
+    scope_head *const head = &w->head;
+    if (!find_scope(scope_spans, head)) {
+        return; /* what is not counted here is malformed */
+    }
+    foreign_scope *scope = foreign_scope_of(resource, head->scope, head->schema, false);
+    if (scope == NULL) {
+        const span_fault fault = span_check_scope(head->scope, head->schema_url);
+        scope = fault == SPAN_FINE ? foreign_scope_of(resource, head->scope, head->schema, true) : NULL;
+        if (scope == NULL) {
+            refuse(w, fault == SPAN_FINE ? SPAN_REFUSED_RESOURCES : SPAN_REFUSED_MALFORMED, count_spans(scope_spans));
+            return;
+        }
+    }
+    pb_cursor c = pb_cursor_on(scope_spans);
+    pb_field f;
+    for (const uint8_t *at = c.at; pb_next(&c, &f); at = c.at) {
+        if (pb_is(&f, SCOPE_SPANS_SPANS, PB_LENGTH)) {
+            take_span(w, scope, (loom_bytes){at, (size_t)(c.at - at)}, f.bytes);
+        }
+    }
 }
 
 static void take_resource(walk *w, loom_bytes resource_spans)
 {
-    loom_bytes encoded;
     span_refusal why = SPAN_REFUSED_MALFORMED;
-    if (!find_message(resource_spans, RESOURCE_SPANS_RESOURCE, &encoded)) {
+    if (!find_message(resource_spans, RESOURCE_SPANS_RESOURCE, &w->resource)) {
         return;
     }
-    foreign_resource *resource = find_resource(w, encoded, &why);
+    foreign_resource *resource = find_resource(w, w->resource, w->sender->options.agent, &why);
     pb_cursor c = pb_cursor_on(resource_spans);
     pb_field f;
     while (pb_next(&c, &f)) {

@@ -30,7 +30,7 @@ enum {
     X(MALFORMED, "malformed", "they are no OTLP, or not UTF-8")                                                 \
     X(INVALID, "invalid", "their ids, names or times make no sense")                                            \
     X(TOO_LARGE, "too_large", "they are larger than 64 KiB")                                                    \
-    X(IDENTITY, "identity", "their resource is not that of the agent")                                          \
+    X(IDENTITY, "identity", "their resource is not that of the agent, or they say that another one made them")  \
     X(TENANT, "tenant", "they are of another tenant")                                                           \
     X(RESOURCES, "resources", "they have too many resources or scopes")                                         \
     X(CREDIT, "credit", "they were sent without credit")                                                        \

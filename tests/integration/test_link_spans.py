@@ -163,10 +163,11 @@ class Rules(LinkSpans):
         self.assertEqual(5, self.send(evil, otlp.request([otlp.span("own")]))[2])
         home.wait_spans(1)
         self.assertEqual(["own"], [span.name for span in home.spans()])
+        self.assertEqual(6, self.send(evil, otlp.request([otlp.span("agent.on_event", attributes={"agent_id": "victim"})]))[2])
         wait_until(lambda: "spans refused: their resource is not that of the agent" in home.serving.err, "a line of the log")
         if self.kind != OWN_PROCESS:  # the bridge counts what it refuses, and the broker what the bridge sends
             shown = home.loom("stats", "--control", f"ipc://{home.control_path}").stdout
-            self.assertRegex(shown, r"agent spans +6   \(1 accepted; 2 senders\)\n  identity +5\n")
+            self.assertRegex(shown, r"agent spans +7   \(1 accepted; 2 senders\)\n  identity +6\n")
 
     def test_a_service_that_is_the_brokers_gets_no_credit(self):
         home = self.bus()

@@ -224,6 +224,49 @@ static void spans_that_claim_another_identity_are_refused(void **state)
     assert_int_equal(0, loom_span_processor_counts(f->recorded.processor).ended);
 }
 
+static json_t *resource_of_first(fixture *f)
+{
+    recorded_read(&f->recorded);
+    return json_object_get(json_array_get(json_object_get(json_array_get(f->recorded.lines, 0), "resourceSpans"), 0), "resource");
+}
+
+static spans_request hop_of(const char *agent)
+{
+    return (spans_request){.service = "orders", .instance = "i-1", .name = "agent.on_event", .span_key = "agent_id", .span_value = agent};
+}
+
+static void a_hop_is_of_its_agent_and_not_of_one_that_is_connected(void **state)
+{
+    fixture *f = *state;
+    enter(f, &f->b, "b", "payments", "");
+    enter(f, &f->a, "a", "orders", "");
+    const spans_request forged = hop_of("b"), own_hop = hop_of("a");
+    spans_request twice = hop_of("a"), other_span = hop_of("b");
+    twice.span_value_too = "b";
+    other_span.name = "work"; /* where agent_id may say anything */
+    assert_int_equal(1, send(&f->a, &forged).refused);
+    assert_int_equal(2, send(&f->a, &twice).refused);
+    assert_int_equal(2, refused(f, SPAN_REFUSED_IDENTITY));
+    assert_int_equal(2, send(&f->a, &own_hop).refused);
+    assert_int_equal(2, send(&f->a, &other_span).refused);
+    recorded_has_string(resource_of_first(f), "loom.agent.id", "a");
+}
+
+/* Agents of one process that share their telemetry: its spans take the session of any of them. */
+static void a_hop_of_another_agent_is_not_said_to_be_the_sessions(void **state)
+{
+    fixture *f = *state;
+    enter(f, &f->a, "a", "orders", "");
+    enter(f, &f->b, "b", "orders", "");
+    const spans_request connected = hop_of("b"), gone = hop_of("c");
+    assert_int_equal(0, send(&f->a, &connected).refused);
+    assert_int_equal(0, send(&f->a, &gone).refused);
+    json_t *const resource = resource_of_first(f);
+    recorded_has_string(resource, "service.name", "orders");
+    assert_int_equal(0, recorded_attr(resource, "loom.agent.id", &(json_t *){NULL}));
+    assert_int_equal(2, json_array_size(f->recorded.spans));
+}
+
 static void other_services_of_the_agent_are_taken(void **state)
 {
     fixture *f = *state;
@@ -392,6 +435,8 @@ int main(void)
         T(a_bridge_that_exports_nothing_gives_no_credit),
         T(nobody_may_speak_for_the_broker_or_for_another_agent),
         T(spans_that_claim_another_identity_are_refused),
+        T(a_hop_is_of_its_agent_and_not_of_one_that_is_connected),
+        T(a_hop_of_another_agent_is_not_said_to_be_the_sessions),
         T(other_services_of_the_agent_are_taken),
         T(spans_of_another_tenant_are_refused),
         T(what_makes_no_sense_is_refused_and_costs_nobody_else_a_span),

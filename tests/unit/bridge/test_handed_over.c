@@ -11,7 +11,7 @@
 #include "trace/record/recorder.h"
 
 /* The recorder is the process's: each test has its trace. */
-enum { ASKED_FOR = 1, KEPT_ALREADY, LISTED, WRONG, LARGE };
+enum { ASKED_FOR = 1, KEPT_ALREADY, LISTED, WRONG, LARGE, OF_ANOTHER };
 
 static const uint8_t *trace_id(uint8_t trace)
 {
@@ -194,6 +194,30 @@ static void what_is_not_the_agents_or_makes_no_sense_is_refused_and_counted(void
     assert_int_equal(0, exported(f));
 }
 
+/* Several agents of a process share their telemetry, and the last of them hands over what the others have made. */
+static void what_another_agent_has_made_is_handed_over_as_that_and_forged_is_refused(void **state)
+{
+    fixture *f = *state;
+    fake_agent victim;
+    enter(f, "orders", "");
+    assert_status(LOOM_OK, fake_agent_open(&victim, f->bridge));
+    assert_status(LOOM_OK, frame_put_hello(&victim.say, &(frame_hello){.protocol = LINK_PROTOCOL, .agent = STR("victim")}));
+    fake_agent_send(&victim);
+    spans_request hop = {.trace = OF_ANOTHER, .service = "orders", .instance = "i-1", .name = "agent.on_event",
+                         .span_key = "agent_id", .span_value = "victim"};
+    hand_over(f, &hop, 0);
+    assert_int_equal(1, stats(f).recorded_refused);
+    hop.span_value = "that-left";
+    hand_over(f, &hop, 0);
+    assert_int_equal(1, stats(f).recorded_refused);
+    assert_int_equal(1, stats(f).recorded);
+    recorder_keep_here(trace_id(OF_ANOTHER), STR("asked"));
+    assert_int_equal(1, exported(f));
+    recorded_has_string(json_array_get(f->spans.spans, 0), "agent_id", "that-left");
+    assert_int_equal(0, recorded_attr(resource_of_first(f), "loom.agent.id", &(json_t *){NULL}));
+    fake_agent_close(&victim);
+}
+
 static void one_agent_hands_over_a_mebibyte_and_no_more(void **state)
 {
     fixture *f = *state;
@@ -252,6 +276,7 @@ int main(void)
         T(it_is_exported_at_once_when_its_trace_is_kept_already),
         T(it_is_listed_with_what_else_is_held),
         T(what_is_not_the_agents_or_makes_no_sense_is_refused_and_counted),
+        T(what_another_agent_has_made_is_handed_over_as_that_and_forged_is_refused),
         T(one_agent_hands_over_a_mebibyte_and_no_more),
         T(all_agents_together_hand_over_four_and_then_one_a_second),
         cmocka_unit_test_setup_teardown(without_a_recorder_none_is_taken, setup_off, teardown),
