@@ -65,9 +65,10 @@ static void pack_parties(const bus_server *s, const trace_parties *all, party_st
 static void pack(const bus_server *s, const held_question *q, control_buffer *answer)
 {
     const trace_parties *all = &q->parties;
-    msgpack_pack_map(&answer->pk, 8);
+    msgpack_pack_map(&answer->pk, 9);
     control_pack_uint(&answer->pk, "status", LOOM_OK);
     control_pack_bool(&answer->pk, "recorder", recorder_is_running());
+    control_pack_uint(&answer->pk, "reach_ms", recorder_reach_ns() / 1000000);
     control_pack_uint(&answer->pk, "spans", all->found.spans);
     control_pack_bool(&answer->pk, "cut", all->found.cut);
     control_pack_bool(&answer->pk, "unsure", q->unsure || q->waits > 0);

@@ -270,8 +270,12 @@ class Incidents:
         self.assertEqual((["steps", "watcher"], False, False), (sorted(told["left"]), told["cut"], told["unsure"]))
         self.assertIn("nothing of it", home.loom("trace", "keep", "1" * 32, *control).stderr)
         old = re.search(r"[0-9a-f]{32}", home.loom("pub", "gone.two", "hello", "--json").stdout)[0]
+        begun = time.monotonic()
         home.loom("pub", "gone.on", "hello", "--count", "20000", environment={"TRACEPARENT": f"00-{'2' * 32}-00f067aa0ba902b7-00"})
-        self.assertIn("has been overwritten", home.loom("trace", "keep", old, *control).stderr)
+        said = home.loom("trace", "keep", old, *control).stderr
+        self.assertRegex(said, "has been overwritten .*has overwritten nothing of the last [0-9.]+ .*agents may have overwritten what is older")
+        reach_ms = int(json.loads(home.loom("trace", "keep", old, "--json", *control).stdout)["reach_ms"])
+        self.assertLess(reach_ms, 1000 * (time.monotonic() - begun))
 
     def test_what_was_too_many_at_once_can_be_asked_for(self):
         home = self.home(environment={**RECORDED, **PATIENT})

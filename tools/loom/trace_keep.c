@@ -10,6 +10,7 @@
 #include "tools/loom/event_json.h"
 #include "tools/loom/trace_kinds.h"
 #include "tools/loom/verbs.h"
+#include "trace/view/text.h"
 
 static const option_spec specs[] = {
     {.name = "reason", .kind = OPTION_VALUE, .value = "TEXT", .fallback = "asked; of a kind: kind", .group = "Which traces",
@@ -43,12 +44,28 @@ static const command keep = {
     .operands_max = 64,
 };
 
+enum { REACH_SIZE = TEXT_DURATION_SIZE + 128 };
+
+/* Nobody tells what agents have overwritten; how far back the broker's recorder reaches is the best guess that there is. */
+static void put_reach(char out[REACH_SIZE], const json_t *answer)
+{
+    const json_int_t reach_ms = json_integer_value(json_object_get(answer, "reach_ms"));
+    char took[TEXT_DURATION_SIZE];
+    out[0] = '\0';
+    if (reach_ms > 0) {
+        text_duration(took, (uint64_t)reach_ms * 1000000);
+        snprintf(out, REACH_SIZE, " (the broker has overwritten nothing of the last %s; agents may have overwritten what is older, too)", took);
+    }
+}
+
 /* What of it is gone, as far as the broker can tell; one line each. */
 static void print_gone(const char *trace_id, const json_t *answer)
 {
     const json_t *spans = json_object_get(answer, "spans"), *left = json_object_get(answer, "left"),
                  *unrecorded = json_object_get(answer, "unrecorded"), *agent;
     const json_int_t bridges = json_integer_value(json_object_get(answer, "bridges_unrecorded"));
+    char reach[REACH_SIZE];
+    put_reach(reach, answer);
     const bool cut = json_is_true(json_object_get(answer, "cut")), none = json_integer_value(spans) == 0;
     size_t i;
     if (spans == NULL) {
@@ -57,11 +74,11 @@ static void print_gone(const char *trace_id, const json_t *answer)
     if (!json_is_true(json_object_get(answer, "recorder"))) {
         fprintf(stderr, "%s: asked for; the broker has no recorder (LOOM_TRACE_RECORDER), and cannot say what is left of it\n", trace_id);
     } else if (none && cut) {
-        fprintf(stderr, "%s: what broker and bridges recorded of it has been overwritten; what agents still have is kept\n", trace_id);
+        fprintf(stderr, "%s: what broker and bridges recorded of it has been overwritten%s; what agents still have is kept\n", trace_id, reach);
     } else if (none) {
-        fprintf(stderr, "%s: broker and bridges have recorded nothing of it, or it is long overwritten; what agents have is kept\n", trace_id);
+        fprintf(stderr, "%s: broker and bridges have recorded nothing of it, or it is long overwritten%s; what agents still have is kept\n", trace_id, reach);
     } else if (cut) {
-        fprintf(stderr, "%s: a part of what broker and bridges recorded of it has been overwritten\n", trace_id);
+        fprintf(stderr, "%s: a part of what broker and bridges recorded of it has been overwritten%s\n", trace_id, reach);
     }
     json_array_foreach(left, i, agent) {
         fprintf(stderr, "%s: %s has left, and with it what it recorded%s\n", trace_id, json_string_value(agent),

@@ -110,6 +110,7 @@ typedef struct record_chunk {
     list_node given_back;       /* in the recorder's list; guarded by its lock */
     bool in_hand;               /* some thread fills it; guarded by its lock */
     uint64_t number;            /* of those given back, which this was; guarded by its lock */
+    uint64_t given_back_ns;     /* and when, monotonic; the same */
     /* the writer's, while it is in hand */
     uint32_t used;              /* units */
     atomic_uint records;

@@ -93,6 +93,7 @@ struct recorder {
     ghosts ghosts;               /* of what has been overwritten */
     uint64_t learning; /* records seen of names that are known, for every eighth */
     uint64_t given_back_count;   /* ever */
+    uint64_t whole_since_ns;     /* nothing that was recorded after that has been overwritten, monotonic */
     const record_chunk *reading; /* stays as it is, but for what its writer adds; NULL: none */
     recorder_inbox inbox;        /* has a lock of its own */
     /* the thread's, or of whoever drains in its place, with keeping */

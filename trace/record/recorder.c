@@ -2,6 +2,7 @@
 /* The recorder's life, its settings, its tracers, and who has which chunk. */
 #include "trace/record/internal.h"
 
+#include "base/clock.h"
 #include "base/last_error.h"
 #include "base/thread.h"
 #include "trace/export/processor.h"
@@ -91,6 +92,9 @@ static bool start(recorder *r)
         return false;
     }
     r->chunk_max = chunk_max;
+    if (r->tracer_count == 0) {
+        r->whole_since_ns = clock_monotonic_ns(); /* there is nothing yet, or not any more */
+    }
     if (atomic_load(&r->on)) {
         return true;
     }
@@ -237,6 +241,7 @@ static record_chunk *take_chunk(recorder *r)
     record_chunk *chunk = r->chunk_count < r->chunk_max ? new_chunk(r) : NULL; /* while there is room, nothing is overwritten */
     if (chunk == NULL && (chunk = take_oldest(r)) != NULL) {
         r->counts.overwritten += chunk->records;
+        r->whole_since_ns = chunk->given_back_ns;
         ghosts_add(&r->ghosts, chunk);
     }
     if (chunk != NULL) {
@@ -258,6 +263,7 @@ static void give_back(recorder *r, record_hand *hand)
     learn(r, chunk);
     chunk->in_hand = false;
     chunk->number = ++r->given_back_count;
+    chunk->given_back_ns = clock_monotonic_ns();
     list_append(&r->given_back, &chunk->given_back);
 }
 
@@ -288,6 +294,18 @@ record_chunk *record_next_chunk(record_hand *hand, recorder *r, const uint8_t tr
     }
     pthread_mutex_unlock(&r->lock);
     return chunk;
+}
+
+uint64_t recorder_reach_ns(void)
+{
+    recorder *r = &recorder_of_process;
+    uint64_t reach = 0;
+    if (recorder_is_running()) {
+        pthread_mutex_lock(&r->lock);
+        reach = clock_monotonic_ns() - r->whole_since_ns;
+        pthread_mutex_unlock(&r->lock);
+    }
+    return reach;
 }
 
 /* ---- records ---- */

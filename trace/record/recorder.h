@@ -108,6 +108,9 @@ typedef void (*recorder_visit)(void *user, loom_str name, loom_bytes span);
 /* visit may be NULL. Nothing, when the recorder is off. */
 recorder_trace recorder_look_for(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], recorder_visit visit, void *user);
 
+/* Of what was recorded in so long until now nothing has been overwritten. 0: the recorder is off. */
+uint64_t recorder_reach_ns(void);
+
 /* Kinds of traces that are to be kept from now on, until then (kinds.h): the number is the recorder's. LOOM_ENOTFOUND: it is off.
  * As trace_kinds_add(). */
 struct trace_kind;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "envelope/encode.h"
 #include "trace/messaging/message_span.h"
@@ -190,6 +191,18 @@ static void fill_the_ring(fixture *f)
     while (loom_recorder_counts_now().overwritten == before) {
         (void)one_span(f, "many", &many);
     }
+}
+
+static void it_knows_how_far_back_it_reaches(void **state)
+{
+    fixture *f = *state;
+    const uint64_t begun = clock_monotonic_ns();
+    (void)one_span(f, "first", NULL);
+    const uint64_t since = clock_monotonic_ns() - begun;
+    assert_true(recorder_reach_ns() > since); /* it is older than that */
+    fill_the_ring(f);
+    const uint64_t reach = recorder_reach_ns();
+    assert_true(reach > 0 && reach < clock_monotonic_ns() - begun); /* the first is gone */
 }
 
 static void a_trace_of_which_a_part_was_overwritten_says_so(void **state)
@@ -850,6 +863,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_sampled_goes_as_ever_and_is_not_recorded, set_up_sampled, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_span_keeps_its_trace, set_up_slow, tear_down),
         cmocka_unit_test_setup_teardown(the_oldest_are_overwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(it_knows_how_far_back_it_reaches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_trace_of_which_a_part_was_overwritten_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_whole_trace_does_not_say_that_it_was_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_exported_before_it_was_overwritten_is_no_gap, set_up, tear_down),
