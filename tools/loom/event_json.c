@@ -102,9 +102,9 @@ static bool ends_in(const char *text, const char *end)
 static bool is_small(const char *key)
 {
     static const char *const small[] = {
-        "agents", "bridges", "cache_entries", "capabilities", "groups", "heard_ms_ago", "id", "last_ms", "left_ms", "members", "open_peers",
-        "outstanding", "parties", "pending", "per_second", "publishers", "qos", "running", "sessions", "subscribers", "subscriptions", "topics",
-        "uptime_ms"};
+        "agents", "bridges", "bridges_unrecorded", "cache_entries", "capabilities", "groups", "heard_ms_ago", "id", "last_ms", "left_ms",
+        "members", "open_peers", "outstanding", "parties", "pending", "per_second", "publishers", "qos", "reach_ms", "running", "sessions",
+        "subscribers", "subscriptions", "topics", "uptime_ms"};
     for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
         if (strcmp(key, small[i]) == 0) {
             return true;

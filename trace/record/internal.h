@@ -76,7 +76,8 @@ typedef struct recorder_inbox {
 struct recorder {
     pthread_mutex_t lock;
     atomic_bool on;              /* has been attached to */
-    unsigned mark;               /* fork_mark.h: a forked child has no thread, and perhaps a lock that nobody opens */
+    unsigned mark;               /* fork_mark.h: whose it is; in a forked child it is off until there is a tracer */
+    bool inherited;              /* by a fork's child: what is below is the parent's */
     /* guarded by lock */
     bool configured;             /* by the program: the environment is not asked */
     size_t bytes;

@@ -106,6 +106,7 @@ static void forget(recorder *r, uint64_t now_ns)
 static void sweep(recorder *r, uint64_t now_ns)
 {
     static wanted_list wanted; /* guarded by keeping */
+    wanted.count = 0;          /* as in work() */
     pthread_mutex_lock(&r->inbox.lock);
     const bool missed = r->inbox.late_lost_ns != 0 && now_ns < r->inbox.late_lost_ns + KEEP_NS;
     pthread_mutex_unlock(&r->inbox.lock);
@@ -253,6 +254,7 @@ static void work(recorder *r)
     static wanted_list wanted;            /* the same */
     static told_list told;                /* the same */
     pthread_mutex_lock(&r->keeping);
+    wanted.count = told.count = 0; /* of a parent that was at it when it forked, something may be left */
     const size_t count = inbox_take(&r->inbox, taken, TAKE_MAX);
     const uint64_t now_ns = clock_monotonic_ns();
     for (size_t i = 0; i < count; i++) { /* others first: what they hold is overwritten meanwhile */

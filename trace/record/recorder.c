@@ -76,9 +76,61 @@ const known_tracer *recorder_tracer(const recorder *r, uint32_t number)
     return t->scope != NULL && t->generation == number / TRACERS_MAX ? t : NULL;
 }
 
+void recorder_forget_in_child(void)
+{
+    recorder *r = &recorder_of_process;
+    static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER; /* those of before may be held by threads that are not here */
+    memcpy(&r->lock, &unlocked, sizeof unlocked);
+    memcpy(&r->keeping, &unlocked, sizeof unlocked);
+    memcpy(&r->carriers_lock, &unlocked, sizeof unlocked);
+    memcpy(&r->inbox.lock, &unlocked, sizeof unlocked);
+    atomic_store(&r->on, false);
+    atomic_store(&recorder_kept.any, false);
+    atomic_store(&recorder_kept.kinds, 0);
+    r->tracer_count = 0;
+    r->carriers = NULL;
+    r->counts = (loom_recorder_counts){0};
+    r->inbox.triggers = r->inbox.limited = r->inbox.heard = r->inbox.untold = r->inbox.recent_count = 0;
+    r->inbox.thread_runs = false;
+    r->inherited = true;
+}
+
+/* Lock held. What takes time is left until the child wants a recorder: most run another program instead. Chunks in hand are lost: nobody
+ * knows which of them the one thread that came along has forgotten. */
+static void leave_to_parent(recorder *r)
+{
+    for (size_t i = 0; i < r->chunk_count; i++) {
+        if (!r->chunks[i]->in_hand) {
+            free(r->chunks[i]);
+        }
+    }
+    r->chunk_count = 0;
+    r->given_back = (linked_list){0};
+    r->given_back_count = 0;
+    r->reading = NULL;
+    for (unsigned i = 0; i < TRACERS_MAX; i++) { /* each keeps its generation, so that the parent's numbers fit none */
+        r->tracers[i].scope = NULL;
+        r->tracers[i].processor = NULL;
+    }
+    ghosts_fini(&r->ghosts);
+    free(r->kept);
+    r->kept = NULL;
+    r->kept_count = 0;
+    for (unsigned i = 0; i < KEPT_WORDS; i++) {
+        atomic_store_explicit(&recorder_kept.words[i], 0, memory_order_relaxed);
+    }
+    r->kinds.count = 0;
+    r->inbox.first = r->inbox.count = r->inbox.urgent = 0;
+    r->inbox.bucket_ns = r->inbox.shut_ns = r->inbox.late_lost_ns = 0;
+    r->inherited = false;
+}
+
 /* Lock held. */
 static bool start(recorder *r)
 {
+    if (r->inherited) {
+        leave_to_parent(r);
+    }
     const size_t chunk_max = r->bytes / CHUNK_SIZE;
     if (chunk_max > r->chunk_room) {
         record_chunk **chunks = realloc(r->chunks, chunk_max * sizeof *chunks);
@@ -180,9 +232,12 @@ void recorder_detach(recorder *r, uint32_t number)
     }
     pthread_mutex_lock(&r->lock);
     known_tracer *t = &r->tracers[number % TRACERS_MAX];
-    t->scope = NULL;
-    t->processor = NULL;
-    if (--r->tracer_count == 0) {
+    const bool known = recorder_tracer(r, number) != NULL;
+    if (known) {
+        t->scope = NULL;
+        t->processor = NULL;
+    }
+    if (known && --r->tracer_count == 0) {
         recorder_stop_thread(r);
         recorder_forget_kinds(r);
         free_chunks(r);
@@ -387,7 +442,7 @@ loom_recorder_counts loom_recorder_counts_now(void)
     counts.triggers_heard = r->inbox.heard;
     counts.triggers_untold = r->inbox.untold;
     pthread_mutex_unlock(&r->inbox.lock);
-    for (size_t i = 0; i < r->chunk_count; i++) {
+    for (size_t i = 0; i < r->chunk_count && !r->inherited; i++) {
         counts.recorded += r->chunks[i]->in_hand ? atomic_load_explicit(&r->chunks[i]->records, memory_order_relaxed) : 0;
     }
     pthread_mutex_unlock(&r->lock);

@@ -27,11 +27,14 @@ recorder_settings recorder_settings_from_env(const env_report *report);
 
 /* Whether tracers that attach now find it on. */
 bool recorder_is_on(void);
+/* In the child of a fork(), while it has one thread: what its parent has recorded, keeps and is told stays the parent's. The next
+ * tracer finds a recorder as of a new process. The thread's own chunk is for the caller to forget. */
+void recorder_forget_in_child(void);
 /* For one tracer more. NULL: it is off. *number: the tracer's here, never 0. */
 recorder *recorder_attach(const span_scope *scope, loom_span_processor *processor, uint32_t *number);
 /* For spans that others have made and this processor exports: the number of one of its tracers. NULL: it has none, or the recorder is off. */
 recorder *recorder_for(loom_span_processor *processor, uint32_t *number);
-/* What it has of this tracer is gone. */
+/* What it has of this tracer is gone. Of a parent's tracer in the child of a fork(): nothing happens. */
 void recorder_detach(recorder *r, uint32_t number);
 
 /* A trace that matters to this process: what it holds of it is exported, and other processes are told, if there are any. reason: a

@@ -213,6 +213,9 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, loom_bytes sco
         return NULL;
     }
     tracer->scope = (span_scope){{tracer->scope_field.data, tracer->scope_field.len}, &provider->resource};
+    if (recorder_is_on()) {
+        span_thread_watch_forks();
+    }
     tracer->recorder = recorder_attach(&tracer->scope, provider->processor, &tracer->record_number);
     tracer->passes_unsampled = provider->sampler.follows_parent && tracer->recorder == NULL;
     tracer->records_unsampled = provider->sampler.follows_parent && tracer->recorder != NULL;

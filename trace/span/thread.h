@@ -77,6 +77,8 @@ void context_stack_free(void);
 void span_list_park(void);
 void plain_spans_abandon(void);
 void span_hand_give_back(void);
+/* From now on the child of a fork() leaves its parent's records alone. */
+void span_thread_watch_forks(void);
 
 /* Where this thread records. NULL: nowhere, since it could not give back what it has when it exits. */
 static inline record_hand *span_thread_hand(span_thread *thread)
