@@ -6,6 +6,7 @@
 
 #include "base/hex.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/id.h"
 #include "trace/record/recorder.h"
@@ -21,6 +22,9 @@ control_outcome control_keep(bus_server *s, const control_request *q, const sp_r
     }
     if (q->reason.len > FRAME_KEEP_REASON_MAX) {
         return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");
+    }
+    if (!utf8_valid(q->reason)) {
+        return control_refuse(answer, LOOM_EINVAL, "reason is not UTF-8");
     }
     const frame_keep keep = {.trace_id = ctx.trace_id, .reason = q->reason.len > 0 ? q->reason : str_of("asked"), .asks = true};
     return control_ask_who_holds(s, &keep, to, answer);

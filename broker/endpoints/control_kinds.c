@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "broker/endpoints/control_internal.h"
 #include "trace/record/kinds.h"
 #include "trace/record/recorder.h"
@@ -35,6 +36,9 @@ control_outcome control_keep_kind(const control_request *q, control_buffer *answ
     }
     if (reason.len > FRAME_KEEP_REASON_MAX) {
         return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");
+    }
+    if (!utf8_valid(reason)) {
+        return control_refuse(answer, LOOM_EINVAL, "reason is not UTF-8");
     }
     if (for_ms > FOR_MS_MAX || q->per_second > KINDS_PER_SECOND_MAX) {
         return control_refuse(answer, LOOM_EINVAL, for_ms > FOR_MS_MAX ? "for_ms is more than a day" : "per_second is more than 100");

@@ -168,6 +168,17 @@ class Incidents:
         self.assertIn("recorder is off", home.loom("trace", "keep", "--topic", "a", *control, code=5).stderr)
         self.assertIn("recorder is off", home.loom("trace", "keep", "--kinds", *control).stderr)
 
+    def test_a_reason_is_text(self):
+        home = self.home(environment=RECORDED)
+        control = ("--control", f"ipc://{home.control_path}")
+        for what in (("1" * 32,), ("--topic", "a")):
+            self.assertIn("not UTF-8", home.loom("trace", "keep", *what, "--reason", "\udcff", *control, code=2).stderr)
+        told = json.loads(home.loom("trace", "keep", "1" * 32, "--reason", "a\x1b[31mred\nb", "--json", *control).stdout)
+        self.assertFalse(told["unsure"])  # no bridge has gone
+        recent = home.loom("trace", "keep", "--recent", *control).stdout
+        self.assertNotIn("\x1b", recent)
+        self.assertEqual(2, len(recent.splitlines()), recent)
+
     def test_it_can_be_said_in_the_settings(self):
         home = self.home(environment={"OTEL_TRACES_SAMPLER": "parentbased_always_off"},
                          broker=["--telemetry-recorder", "on", "--telemetry-slow", "bridge.publish>0ns,eventbus.publish>0ns"])

@@ -121,8 +121,9 @@ static void print_recent(const options *o, json_t *item)
     if (localtime_r(&at, &tm) != NULL) {
         (void)strftime(when, sizeof when, "%H:%M:%S", &tm);
     }
-    printf("%-10s%-34s%-24s%s\n", when, json_string_value(json_object_get(item, "trace_id")),
-           json_string_value(json_object_get(item, "reason")), json_is_true(json_object_get(item, "limited")) ? "not kept: too many" : "");
+    printf("%-10s%-34s", when, json_string_value(json_object_get(item, "trace_id")));
+    text_put_padded(stdout, str_of(json_string_value(json_object_get(item, "reason"))), 24); /* of whoever found it */
+    puts(json_is_true(json_object_get(item, "limited")) ? "not kept: too many" : "");
 }
 
 /* What the broker's recorder has found or heard of late. NULL: exit_code says why. */

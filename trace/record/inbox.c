@@ -6,8 +6,10 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "base/utf8.h"
 
 #define NS_PER_S 1000000000u
+#define ASKED "asked"
 
 /* A token bucket as the time up to which triggers are paid for. Once it is empty nothing passes until there is enough for several:
  * then they are told and looked for together. Lock held. */
@@ -35,10 +37,20 @@ static bool thread_is_there(recorder_inbox *in)
     return in->thread_runs;
 }
 
+/* As text that every reader takes, also where it was cut: of what is no UTF-8 a "?" is left. */
 static void copy_reason(char out[LOOM_KEEP_REASON_MAX + 1], loom_str reason)
 {
-    const size_t len = reason.len < LOOM_KEEP_REASON_MAX ? reason.len : LOOM_KEEP_REASON_MAX;
-    memcpy(out, reason.data, len);
+    size_t len = 0;
+    while (reason.len > 0) {
+        uint32_t code_point;
+        const size_t size = utf8_next(reason, &code_point), used = code_point != UTF8_INVALID ? size : 1;
+        if (len + used > LOOM_KEEP_REASON_MAX) {
+            break;
+        }
+        memcpy(out + len, code_point != UTF8_INVALID ? reason.data : "?", used);
+        len += used;
+        reason = str_tail(reason, size);
+    }
     out[len] = '\0';
 }
 
@@ -149,6 +161,7 @@ void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom
     pthread_mutex_lock(&in->lock);
     in->heard++;
     if (!waits_already(in, trace_id, false)) {
+        reason = reason.len > 0 ? reason : str_of(ASKED); /* no span says that it was kept without saying why */
         note(in, trace_id, reason, clock_monotonic_ns(), false, !add(in, trace_id, reason, false, false));
     }
     pthread_mutex_unlock(&in->lock);
@@ -206,7 +219,7 @@ void loom_trace_keep(const loom_trace_context *ctx, const char *reason)
     recorder *r = &recorder_of_process;
     if (ctx != NULL && loom_trace_context_valid(ctx) && (ctx->trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 &&
         atomic_load(&r->on)) {
-        recorder_trigger(r, ctx->trace_id, str_of(reason != NULL && reason[0] != '\0' ? reason : "asked"));
+        recorder_trigger(r, ctx->trace_id, str_of(reason != NULL && reason[0] != '\0' ? reason : ASKED));
     }
 }
 

@@ -72,11 +72,11 @@ static uint64_t connect(fixture *f)
     return (uintptr_t)told;
 }
 
-static void keep_traces(fixture *f, unsigned count)
+static void keep_traces(fixture *f, unsigned count, const char *reason)
 {
     for (unsigned i = 0; i < count; i++) {
         loom_span *span = loom_span_start(loom_tracer_get(f->provider, "tests", NULL), "work", NULL);
-        loom_trace_keep(loom_span_context(span), "a reason of twenty-three");
+        loom_trace_keep(loom_span_context(span), reason);
         loom_span_end(span);
     }
     recorder_drain();
@@ -105,6 +105,37 @@ static uint64_t told_until_the_end(fixture *f)
     return (uintptr_t)told;
 }
 
+/* The reason of the first trace that it is told of. */
+static void *hear_reason(void *user)
+{
+    fixture *f = user;
+    frame got = fake_bridge_next(&f->bridge);
+    while (got.type != FRAME_KEEP) {
+        got = fake_bridge_next(&f->bridge);
+    }
+    return strndup(got.u.keep.reason.data, got.u.keep.reason.len);
+}
+
+static void a_reason_that_is_cut_or_no_text_is_text_when_it_leaves(void **state)
+{
+    static const char *const reasons[][2] = {{"ten and twelve letters\xc3\xa4", "ten and twelve letters"},
+                                             {"\xff\xc3", "??"},
+                                             {"a reason of many letters", "a reason of many letter"},
+                                             {"", "asked"}};
+    fixture *f = *state;
+    (void)connect(f);
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        pthread_t server;
+        void *heard;
+        keep_traces(f, 1, reasons[i][0]);
+        assert_int_equal(0, pthread_create(&server, NULL, hear_reason, f));
+        assert_status(LOOM_OK, loom_agent_poll(f->agent, 0));
+        pthread_join(server, &heard);
+        assert_string_equal(reasons[i][1], heard);
+        free(heard);
+    }
+}
+
 static uint64_t untold(void)
 {
     return loom_recorder_counts_now().triggers_untold;
@@ -116,7 +147,7 @@ static void what_a_full_queue_has_no_room_for_is_counted(void **state)
     enum { TRACES = 1900 }; /* fewer than may be found at once, and more than 64 KiB hold */
     const uint64_t before = untold();
     (void)connect(f);
-    keep_traces(f, TRACES); /* while nobody polls nothing is sent */
+    keep_traces(f, TRACES, "a reason of many letters"); /* while nobody polls nothing is sent */
     const uint64_t lost = untold() - before;
     assert_in_range(lost, 1, TRACES - 1);
     assert_int_equal(TRACES - lost, told_until_the_end(f));
@@ -126,7 +157,7 @@ static void what_is_found_before_there_is_a_session_is_told_in_it(void **state)
 {
     fixture *f = *state;
     const uint64_t before = untold();
-    keep_traces(f, 3);
+    keep_traces(f, 3, NULL);
     assert_int_equal(3, connect(f));
     assert_int_equal(0, told_until_the_end(f));
     assert_int_equal(before, untold());
@@ -136,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_found_before_there_is_a_session_is_told_in_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reason_that_is_cut_or_no_text_is_text_when_it_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_full_queue_has_no_room_for_is_counted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
