@@ -349,7 +349,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     entry->user = user;
     entry->session = ++d->last_session;
     entry->since_unix_ns = clock_unix_ns();
-    entry->process_unix_ns = directory_process_since(d, about);
+    entry->process_ns = directory_process_since(d, about);
     entry->opened_ms = d->clock->now_ms - about->age_ms; /* may wrap: only differences count */
     entry->heard_ms = d->clock->now_ms;
     insert(d, entry);
@@ -400,7 +400,7 @@ static directory_info describe(const directory_entry *entry)
         .about = entry->about,
         .session = entry->session,
         .since_unix_ns = entry->since_unix_ns,
-        .process_unix_ns = entry->process_unix_ns,
+        .process_ns = entry->process_ns,
         .heard_ms_ago = now_ms > entry->heard_ms ? now_ms - entry->heard_ms : 0,
         .state = entry->state,
         .guest = is_guest(entry),

@@ -47,7 +47,8 @@ typedef struct directory_info {
     directory_about about;
     uint64_t session;        /* the directory's number of it */
     uint64_t since_unix_ns;
-    uint64_t process_unix_ns; /* since when its process (by its instance) is known to be here, whatever became of its connections meanwhile */
+    uint64_t process_ns;      /* since when its process (by its instance) is known to be here, whatever became of its connections meanwhile;
+                                 monotonic, and before it began where it wraps */
     uint64_t heard_ms_ago;
     bool guest;              /* one of directory_guests() */
     directory_state state;
@@ -102,5 +103,7 @@ uint32_t directory_guests(const directory *d);
 void directory_visit(const directory *d, bool (*visit)(void *user, const directory_info *info), void *user);
 /* False: no such agent. The first, when several ports are of it. Strings are valid until it leaves. */
 bool directory_find(const directory *d, loom_str agent, directory_info *out);
+/* Since when its process is known to be here, by the wall clock as it is set now: to be held against what it has recorded since. */
+uint64_t directory_process_unix_ns(const directory_info *info);
 
 #endif

@@ -10,7 +10,7 @@ enum { DIRECTORY_INSTANCE_SIZE = 16, DEPARTED_MAX = 1024 };
 
 /* An agent that has left: when it is here again, it may be another process. */
 typedef struct departed_agent {
-    uint64_t process_unix_ns;
+    uint64_t process_ns;
     uint8_t instance[DIRECTORY_INSTANCE_SIZE];
 } departed_agent;
 
@@ -39,7 +39,7 @@ struct directory_entry {
     void *user;
     uint64_t session;
     uint64_t since_unix_ns;
-    uint64_t process_unix_ns;
+    uint64_t process_ns;
     uint64_t opened_ms;        /* at its bridge */
     uint64_t heard_ms;
     directory_state state;

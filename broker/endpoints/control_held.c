@@ -42,7 +42,7 @@ static party_state state_of(const bus_server *s, const trace_party *p)
     if (info.about.heartbeat_ms == 0 || info.about.own) {
         return PARTY_IS_THERE; /* it is in a process of the bus */
     }
-    return p->start_unix_ns != 0 && p->start_unix_ns + SLACK_NS < info.process_unix_ns ? PARTY_HAS_LEFT
+    return p->start_unix_ns != 0 && p->start_unix_ns + SLACK_NS < directory_process_unix_ns(&info) ? PARTY_HAS_LEFT
            : info.about.unrecorded                                                      ? PARTY_HAS_NO_RECORDER
                                                                                         : PARTY_IS_THERE;
 }

@@ -76,7 +76,7 @@ static void print_gone(const char *trace_id, const json_t *answer)
     } else if (none && cut) {
         fprintf(stderr, "%s: what broker and bridges recorded of it has been overwritten%s; what agents still have is kept\n", trace_id, reach);
     } else if (none) {
-        fprintf(stderr, "%s: broker and bridges have recorded nothing of it, or it is long overwritten%s; what agents still have is kept\n", trace_id, reach);
+        fprintf(stderr, "%s: broker and bridges have recorded nothing of it (what is sampled is sent anyway), or it is long overwritten%s; what agents still have is kept\n", trace_id, reach);
     } else if (cut) {
         fprintf(stderr, "%s: a part of what broker and bridges recorded of it has been overwritten%s\n", trace_id, reach);
     }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "broker/directory/directory.h"
 #include "tests/unit/broker/bus_fixture.h"
 
@@ -137,7 +138,7 @@ static uint64_t process_of(fixture *f, loom_str agent)
 {
     directory_info info;
     assert_true(directory_find(f->agents, agent, &info));
-    return info.process_unix_ns;
+    return info.process_ns;
 }
 
 static void a_process_is_known_again_whatever_became_of_its_connection(void **state)
@@ -166,7 +167,36 @@ static void a_process_is_as_old_as_its_session_when_the_broker_is_younger(void *
     assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("a"), .age_ms = hour_ms}, NULL, NULL));
     directory_info info;
     assert_true(directory_find(f->agents, STR("a"), &info));
-    assert_in_range(info.since_unix_ns - info.process_unix_ns, (hour_ms - 1000) * 1000000, hour_ms * 1000000);
+    assert_in_range(clock_monotonic_ns() - info.process_ns, hour_ms * 1000000, (hour_ms + 10000) * 1000000);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+/* Seconds the wall clock of this test is set back by. */
+static time_t clock_back_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    const int result = __real_clock_gettime(clock, out);
+    out->tv_sec -= clock == CLOCK_REALTIME ? clock_back_s : 0;
+    return result;
+}
+
+/* What it records from then on is still its own. */
+static void a_clock_that_is_set_back_makes_no_process_younger_than_its_spans(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry;
+    directory_info info;
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("a")}, NULL, NULL));
+    clock_back_s = 3600;
+    const uint64_t span_start_ns = clock_unix_ns();
+    assert_true(directory_find(f->agents, STR("a"), &info));
+    const uint64_t since_ns = directory_process_unix_ns(&info);
+    clock_back_s = 0;
+    assert_in_range(span_start_ns - since_ns, 0, 10000000000u);
     directory_leave(f->agents, entry, LOOM_OK);
 }
 
@@ -641,6 +671,7 @@ int main(void)
         TEST(an_agent_is_found_as_it_was_entered),
         TEST(a_process_is_known_again_whatever_became_of_its_connection),
         TEST(a_process_is_as_old_as_its_session_when_the_broker_is_younger),
+        TEST(a_clock_that_is_set_back_makes_no_process_younger_than_its_spans),
         TEST(coming_and_going_is_told_on_the_bus),
         TEST(the_news_makes_no_traces),
         TEST(the_longest_texts_fit_into_the_news),
