@@ -18,6 +18,7 @@ typedef struct held_question {
     bridge_peer *asked[FRAME_PARTIES_MAX]; /* that have not answered; NULL: nobody */
     size_t waits;                          /* how many they are */
     size_t bridges_off;                    /* that have no recorder */
+    uint32_t own_spans;                    /* in this process's recorder */
     bool unsure;                           /* somebody was not asked, or does not answer */
     bool old;                              /* a tick has passed */
 } held_question;
@@ -65,11 +66,12 @@ static void pack_parties(const bus_server *s, const trace_parties *all, party_st
 static void pack(const bus_server *s, const held_question *q, control_buffer *answer)
 {
     const trace_parties *all = &q->parties;
-    msgpack_pack_map(&answer->pk, 9);
+    msgpack_pack_map(&answer->pk, 10);
     control_pack_uint(&answer->pk, "status", LOOM_OK);
     control_pack_bool(&answer->pk, "recorder", recorder_is_running());
     control_pack_uint(&answer->pk, "reach_ms", recorder_reach_ns() / 1000000);
     control_pack_uint(&answer->pk, "spans", all->found.spans);
+    control_pack_uint(&answer->pk, "broker_spans", q->own_spans);
     control_pack_bool(&answer->pk, "cut", all->found.cut);
     control_pack_bool(&answer->pk, "unsure", q->unsure || q->waits > 0);
     control_pack_uint(&answer->pk, "bridges_unrecorded", q->bridges_off);
@@ -115,6 +117,7 @@ control_outcome control_ask_who_holds(bus_server *s, const frame_keep *f, const 
 {
     held_question here = {.unsure = s->bridges.first != NULL}, *q = NULL;
     trace_parties_find(&here.parties, f->trace_id);
+    here.own_spans = here.parties.found.spans;
     if (here.unsure && to->peer != NULL && s->control.question_count < QUESTIONS_MAX) {
         q = calloc(1, sizeof *q);
     }
@@ -124,6 +127,7 @@ control_outcome control_ask_who_holds(bus_server *s, const frame_keep *f, const 
         return CONTROL_ANSWERED;
     }
     q->parties = here.parties;
+    q->own_spans = here.own_spans;
     q->to = *to;
     memcpy(q->trace_id, f->trace_id, sizeof q->trace_id);
     q->next = s->control.questions;

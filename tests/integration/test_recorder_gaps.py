@@ -150,6 +150,21 @@ class Gaps:
         self.show(home, trace, "incomplete\n", "agent.on_event", "agent.emit")
         self.assertTrue(watcher.running())
 
+    def test_a_broker_that_was_started_anew_says_that_its_part_is_gone(self):
+        home = self.home(environment=RECORDED)
+        self.watcher(home)
+        source = self.agents(home, "steps", 1000, SEED)
+        self.publish(home, source, 1)
+        trace = self.recorded(home)
+        home.kill(home.broker)
+        home.start_broker()
+        ids = lambda: home.loom("agents", *self.control(home)).stdout
+        wait_until(lambda: "steps" in ids() and "watcher" in ids(), "both are back", 60)
+        said = home.loom("trace", "keep", trace, *self.control(home)).stderr
+        self.assertIn("the broker has recorded nothing of it" if home.kind == OWN_PROCESS else "broker and bridges have recorded nothing of it", said)
+        wait_until(home.spans, "what there is of the trace is kept")
+        self.show(home, trace, "incomplete\n", "agent.on_event", "agent.emit")
+
     def test_a_bridge_without_a_recorder_is_told(self):
         home = self.home(environment={**RECORDED, "LOOM_TRACE_RECORDER": "off"}, broker=["--telemetry-recorder", "64MiB"])
         on = {"LOOM_TRACE_RECORDER": "64MiB"}

@@ -62,7 +62,7 @@ static void put_reach(char out[REACH_SIZE], const json_t *answer)
 static void print_gone(const char *trace_id, const json_t *answer)
 {
     const json_t *spans = json_object_get(answer, "spans"), *left = json_object_get(answer, "left"),
-                 *unrecorded = json_object_get(answer, "unrecorded"), *agent;
+                 *unrecorded = json_object_get(answer, "unrecorded"), *own = json_object_get(answer, "broker_spans"), *agent;
     const json_int_t bridges = json_integer_value(json_object_get(answer, "bridges_unrecorded"));
     char reach[REACH_SIZE];
     put_reach(reach, answer);
@@ -77,6 +77,8 @@ static void print_gone(const char *trace_id, const json_t *answer)
         fprintf(stderr, "%s: what broker and bridges recorded of it has been overwritten%s; what agents still have is kept\n", trace_id, reach);
     } else if (none) {
         fprintf(stderr, "%s: broker and bridges have recorded nothing of it (what is sampled is sent anyway), or it is long overwritten%s; what agents still have is kept\n", trace_id, reach);
+    } else if (json_is_integer(own) && json_integer_value(own) == 0) { /* every message leaves something there */
+        fprintf(stderr, "%s: the broker has recorded nothing of it, since it was started anew, or has long overwritten it%s\n", trace_id, reach);
     } else if (cut) {
         fprintf(stderr, "%s: a part of what broker and bridges recorded of it has been overwritten%s\n", trace_id, reach);
     }
