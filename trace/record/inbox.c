@@ -71,9 +71,26 @@ static bool waits_already(recorder_inbox *in, const uint8_t *trace_id, bool late
     return false;
 }
 
-/* Lock held. */
+/* Lock held. Whether it is there as one that is kept now. */
+static bool is_noted(const recorder_inbox *in, const uint8_t *trace_id, uint64_t now_ns)
+{
+    const size_t count = in->recent_count < RECORDER_RECENT ? (size_t)in->recent_count : RECORDER_RECENT;
+    for (size_t i = 0; i < count; i++) {
+        const recorder_recent *n = &in->recent[i];
+        if (memcmp(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE) == 0 && !n->limited && now_ns < n->at_ns + KEEP_NS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Lock held. Once while it is kept, also of one that fails again and again: or it would be the only one that is listed and that those
+ * who come are told of. */
 static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, uint64_t now_ns, bool found_here, bool limited)
 {
+    if (!limited && is_noted(in, trace_id, now_ns)) {
+        return;
+    }
     recorder_recent *n = &in->recent[in->recent_count++ % RECORDER_RECENT];
     memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
     copy_reason(n->reason, reason);
@@ -243,7 +260,7 @@ size_t recorder_list_kept_now(recorder_recent out[RECORDER_RECENT])
     const size_t count = recorder_list_recent(out);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!out[i].limited && now_ns < out[i].at_ns + KEEP_SECONDS * (uint64_t)NS_PER_S) {
+        if (!out[i].limited && now_ns < out[i].at_ns + KEEP_NS) {
             out[kept++] = out[i];
         }
     }

@@ -26,6 +26,7 @@ enum {
 
 #define RECORDER_BYTES_UNSET 0u /* what is said nowhere: off */
 #define KEEP_SECONDS 10u
+#define KEEP_NS (KEEP_SECONDS * UINT64_C(1000000000))
 #define TRIGGERS_PER_SECOND 1000u
 #define TRIGGERS_BURST 2000u
 #define TRIGGERS_TOGETHER 64u /* in a storm: one by one each would wake the thread of every recorder on the bus */

@@ -14,7 +14,6 @@
 #define GATHER_NS (2u * (uint64_t)NS_PER_MS) /* between a trigger and what is done about it */
 #define LATE_NS (25u * (uint64_t)NS_PER_MS)  /* the same for what comes of a kept trace */
 #define LOOK_AGAIN_NS (100u * (uint64_t)NS_PER_MS)
-#define KEEP_NS (KEEP_SECONDS * (uint64_t)NS_PER_S)
 #define NICENESS 5     /* as the exporter thread's */
 #define PROBES_MAX 16u /* places of kept_trace looked at */
 #define CARRY_MAX 64u  /* triggers told at once */

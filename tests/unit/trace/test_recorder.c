@@ -444,6 +444,34 @@ static void nobody_there_is_told_when_somebody_comes(void **state)
     assert_true(kept[0].found_here);
 }
 
+static size_t times_in(const recorder_recent *list, size_t count, const loom_trace_context *ctx)
+{
+    size_t times = 0;
+    for (size_t i = 0; i < count; i++) {
+        times += memcmp(list[i].trace_id, ctx->trace_id, sizeof ctx->trace_id) == 0;
+    }
+    return times;
+}
+
+static void a_trace_that_fails_for_long_hides_no_other_from_those_who_come(void **state)
+{
+    fixture *f = *state;
+    recorder_recent list[RECORDER_RECENT];
+    const loom_trace_context other = one_span(f, "other", NULL), failing = one_span(f, "failing", NULL), heard = one_span(f, "heard", NULL);
+    loom_trace_keep(&other, NULL);
+    for (unsigned i = 0; i < RECORDER_RECENT; i++) {
+        one_failure(f, &failing);
+        recorder_keep_here(heard.trace_id, STR("error"));
+        recorder_drain();
+    }
+    size_t count = recorder_list_kept_now(list);
+    assert_int_equal(1, times_in(list, count, &other));
+    assert_int_equal(1, times_in(list, count, &failing));
+    assert_int_equal(1, times_in(list, count, &heard));
+    count = recorder_list_recent(list);
+    assert_int_equal(1, times_in(list, count, &failing));
+}
+
 static void the_list_of_what_is_held_has_the_newest_first(void **state)
 {
     fixture *f = *state;
@@ -886,6 +914,7 @@ int main(void)
         /* the last ones: they leave nothing to trigger with */
         cmocka_unit_test_setup_teardown(what_nobody_carries_to_a_bus_is_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_there_is_told_when_somebody_comes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_trace_that_fails_for_long_hides_no_other_from_those_who_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_storm_is_told_within_bounds_and_the_rest_is_counted, set_up, tear_down),
     };
