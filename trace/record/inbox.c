@@ -71,13 +71,23 @@ static bool waits_already(recorder_inbox *in, const uint8_t *trace_id, bool late
     return false;
 }
 
+static size_t ring_count(const recent_ring *ring)
+{
+    return ring->count < RECORDER_RECENT ? (size_t)ring->count : RECORDER_RECENT;
+}
+
+/* The newest is the first; NULL: there are no more. */
+static recorder_recent *ring_at(recent_ring *ring, size_t i)
+{
+    return i < ring_count(ring) ? &ring->items[(ring->count - 1 - i) % RECORDER_RECENT] : NULL;
+}
+
 /* Lock held. Whether it is there as one that is kept now. */
 static bool is_noted(const recorder_inbox *in, const uint8_t *trace_id, uint64_t now_ns)
 {
-    const size_t count = in->recent_count < RECORDER_RECENT ? (size_t)in->recent_count : RECORDER_RECENT;
-    for (size_t i = 0; i < count; i++) {
-        const recorder_recent *n = &in->recent[i];
-        if (memcmp(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE) == 0 && !n->limited && now_ns < n->at_ns + KEEP_NS) {
+    for (size_t i = 0; i < ring_count(&in->recent); i++) {
+        const recorder_recent *n = &in->recent.items[i];
+        if (memcmp(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE) == 0 && now_ns < n->at_ns + KEEP_NS) {
             return true;
         }
     }
@@ -91,7 +101,8 @@ static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, u
     if (!limited && is_noted(in, trace_id, now_ns)) {
         return;
     }
-    recorder_recent *n = &in->recent[in->recent_count++ % RECORDER_RECENT];
+    recent_ring *const ring = limited ? &in->too_many : &in->recent;
+    recorder_recent *n = &ring->items[ring->count++ % RECORDER_RECENT];
     memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
     copy_reason(n->reason, reason);
     n->unix_ns = clock_unix_rough_ns();
@@ -209,12 +220,11 @@ void recorder_keep_limited(uint64_t most)
         return;
     }
     pthread_mutex_lock(&in->lock);
-    const size_t count = in->recent_count < RECORDER_RECENT ? (size_t)in->recent_count : RECORDER_RECENT;
-    for (size_t i = 0; i < count && most > 0; i++) {
-        recorder_recent *n = &in->recent[(in->recent_count - 1 - i) % RECORDER_RECENT];
+    recorder_recent *n;
+    for (size_t i = 0; most > 0 && (n = ring_at(&in->too_many, i)) != NULL; i++) {
         if (n->limited && n->found_here && add(in, n->trace_id, str_of(n->reason), true, false)) {
-            n->limited = false;
-            n->at_ns = clock_monotonic_ns();
+            n->limited = false; /* it is listed among the others from now on */
+            note(in, n->trace_id, str_of(n->reason), true, false);
             most--;
         }
     }
@@ -245,10 +255,21 @@ void loom_trace_keep(const loom_trace_context *ctx, const char *reason)
 size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT])
 {
     recorder_inbox *in = &recorder_of_process.inbox;
+    size_t count = 0, kept_at = 0, many_at = 0;
     pthread_mutex_lock(&in->lock);
-    const size_t count = in->recent_count < RECORDER_RECENT ? (size_t)in->recent_count : RECORDER_RECENT;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = in->recent[(in->recent_count - 1 - i) % RECORDER_RECENT];
+    while (count < RECORDER_RECENT) {
+        const recorder_recent *kept = ring_at(&in->recent, kept_at), *many = ring_at(&in->too_many, many_at);
+        if (many != NULL && !many->limited) {
+            many_at++;
+        } else if (many != NULL && (kept == NULL || many->at_ns > kept->at_ns)) {
+            out[count++] = *many;
+            many_at++;
+        } else if (kept != NULL) {
+            out[count++] = *kept;
+            kept_at++;
+        } else {
+            break;
+        }
     }
     pthread_mutex_unlock(&in->lock);
     return count;
@@ -256,13 +277,14 @@ size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT])
 
 size_t recorder_list_kept_now(recorder_recent out[RECORDER_RECENT])
 {
+    recorder_inbox *in = &recorder_of_process.inbox;
     const uint64_t now_ns = clock_monotonic_ns();
-    const size_t count = recorder_list_recent(out);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!out[i].limited && now_ns < out[i].at_ns + KEEP_NS) {
-            out[kept++] = out[i];
-        }
+    const recorder_recent *n;
+    size_t count = 0;
+    pthread_mutex_lock(&in->lock);
+    while ((n = ring_at(&in->recent, count)) != NULL && now_ns < n->at_ns + KEEP_NS) {
+        out[count++] = *n;
     }
-    return kept;
+    pthread_mutex_unlock(&in->lock);
+    return count;
 }

@@ -56,6 +56,11 @@ typedef struct kept_trace {
     bool found_here;   /* by this process, and not asked for by another */
 } kept_trace;
 
+typedef struct recent_ring {
+    recorder_recent items[RECORDER_RECENT];
+    uint64_t count; /* ever */
+} recent_ring;
+
 /* What waits for the recorder's thread. */
 typedef struct recorder_inbox {
     pthread_mutex_t lock;
@@ -65,8 +70,7 @@ typedef struct recorder_inbox {
     size_t first, count;
     size_t urgent;               /* of them, not late ones: those are gathered for longer */
     uint64_t late_lost_ns;       /* when there was last no room for a late one, monotonic */
-    recorder_recent recent[RECORDER_RECENT]; /* a ring */
-    uint64_t recent_count;       /* ever */
+    recent_ring recent, too_many; /* traces that were kept of late, and those that were not: in a storm they would be all there is */
     uint64_t bucket_ns;          /* the time that triggers are paid up to (GCRA), */
     uint64_t shut_ns;            /* and until when none more is taken */
     uint64_t triggers, limited, heard, untold;

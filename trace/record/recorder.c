@@ -90,7 +90,7 @@ void recorder_forget_in_child(void)
     r->tracer_count = 0;
     r->carriers = NULL;
     r->counts = (loom_recorder_counts){0};
-    r->inbox.triggers = r->inbox.limited = r->inbox.heard = r->inbox.untold = r->inbox.recent_count = 0;
+    r->inbox.triggers = r->inbox.limited = r->inbox.heard = r->inbox.untold = r->inbox.recent.count = r->inbox.too_many.count = 0;
     r->inbox.thread_runs = false;
     r->inherited = true;
 }

@@ -141,8 +141,8 @@ static void what_is_not_passed_on_can_be_asked_for_later(void **state)
     recorder_keep_limited(MORE);
     const size_t count = recorder_list_recent(recent);
     assert_true(count >= MORE);
-    for (size_t i = 0; i < MORE; i++) {
-        assert_memory_equal(((uint8_t[]){9, (uint8_t)((TOLD + MORE - 1 - i) >> 8), (uint8_t)(TOLD + MORE - 1 - i)}), recent[i].trace_id, 3);
+    for (size_t i = 0; i < MORE; i++) { /* the newest were kept first */
+        assert_memory_equal(((uint8_t[]){9, (uint8_t)((TOLD + i) >> 8), (uint8_t)(TOLD + i)}), recent[i].trace_id, 3);
         assert_false(recent[i].limited);
     }
 }

@@ -392,6 +392,8 @@ static void a_storm_is_told_within_bounds_and_the_rest_is_counted(void **state)
     (void)exported(f);
     recorder_remove_carrier(&others.carrier);
     const uint64_t limited = loom_recorder_counts_now().triggers_limited - f->before.triggers_limited;
+    recorder_recent list[RECORDER_RECENT];
+    assert_int_equal(RECORDER_RECENT, recorder_list_kept_now(list)); /* which those who come are told of */
     assert_int_equal(FAILURES, others.told + limited);
     assert_true((double)others.told <= AT_ONCE + 1 + A_SECOND * (seconds + 1));
 }
