@@ -25,7 +25,7 @@ static void close_all(bridge_peer *b)
 /* False: there is no session left. */
 static bool take_turn(bridge_peer *b)
 {
-    const uint64_t before = work_matched(b->server);
+    const uint64_t before = work_done(b->server);
     unsigned left = A_TURN;
     void *session;
     for (size_t at = 0; left > 0 && work_since(b->server, before) < BUS_TURN && number_table_next(&b->sessions, &at, &session); at--) {

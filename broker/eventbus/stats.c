@@ -96,7 +96,7 @@ static bool visit_some_of(const eventbus_subscriber *subscriber, uint32_t most,
 
 static bool is_unwell(const eventbus_subscriber *subscriber)
 {
-    return subscriber->queued_bytes > 0 || subscriber->holding > 0 || subscriber->dropped > 0;
+    return subscriber->queued_bytes > 0 || subscriber->holding.first != NULL || subscriber->dropped > 0;
 }
 
 static void visit_subscriptions(const eventbus *bus, bool unwell, uint32_t most,

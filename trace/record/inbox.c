@@ -224,7 +224,7 @@ void recorder_keep_limited(uint64_t most)
     for (size_t i = 0; most > 0 && (n = ring_at(&in->too_many, i)) != NULL; i++) {
         if (n->limited && n->found_here && add(in, n->trace_id, str_of(n->reason), true, false)) {
             n->limited = false; /* it is listed among the others from now on */
-            note(in, n->trace_id, str_of(n->reason), true, false);
+            note(in, n->trace_id, str_of(n->reason), clock_monotonic_ns(), true, false);
             most--;
         }
     }

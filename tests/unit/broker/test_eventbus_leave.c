@@ -92,13 +92,13 @@ static void nothing_reaches_one_that_has_gone_or_counts_as_matched(void **state)
     eventbus_grant(f->gone.handle, UNLIMITED);
     eventbus_grant(f->other.handle, UNLIMITED);
     leave(&f->gone);
-    const uint64_t work = eventbus_matched(f->bus);
+    const uint64_t work = eventbus_work(f->bus);
     const eventbus_result result = publish(f, "topic");
     assert_int_equal(1, result.matched);
     assert_int_equal(1, result.delivered);
     assert_int_equal(0, f->gone.count);
     assert_int_equal(1, f->other.count);
-    assert_in_range(eventbus_matched(f->bus) - work, MANY / 2, MANY); /* it was work all the same */
+    assert_in_range(eventbus_work(f->bus) - work, MANY / 2, MANY + 10); /* it was work all the same */
     assert_int_equal(1, stats_of(f).matched);
     test_bus_settle(f->bus);
     assert_int_equal(1, publish(f, "topic").matched);

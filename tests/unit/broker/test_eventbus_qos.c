@@ -62,6 +62,7 @@ static int close_bus(void **state)
     assert_false(f->q.waits);
     eventbus_publisher_close(f->p.handle);
     eventbus_publisher_close(f->q.handle);
+    test_bus_settle(f->bus);
     assert_conserved(f->bus);
     assert_int_equal(0, eventbus_get_stats(f->bus).queued_bytes);
     assert_int_equal(UINT64_MAX, eventbus_next_deadline_ms(f->bus));
