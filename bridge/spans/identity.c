@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "bridge/spans/intake_internal.h"
+#include "trace/messaging/agent_hop.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 #include "trace/otlp/read.h"
@@ -85,7 +86,7 @@ static bool shares_telemetry(const span_sender *s, loom_str agent)
     return false;
 }
 
-static bool is_agents_hop(loom_bytes span)
+static bool names_agent_hop(loom_bytes span)
 {
     loom_str name = {0};
     pb_field f;
@@ -94,13 +95,13 @@ static bool is_agents_hop(loom_bytes span)
             name = (loom_str){(const char *)f.bytes.data, f.bytes.len};
         }
     }
-    return str_starts_with(name, "agent.");
+    return is_agent_hop(name);
 }
 
 span_maker identity_maker(const span_sender *s, loom_bytes span)
 {
     claim agent = {.key = "agent_id"};
-    if (s->options.agent.len == 0 || !is_agents_hop(span)) {
+    if (s->options.agent.len == 0 || !names_agent_hop(span)) {
         return MAKER_OWN;
     }
     otlp_read_span_attrs(span, note_claim, &agent);

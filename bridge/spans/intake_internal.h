@@ -40,7 +40,7 @@ void sender_took(span_sender *s, size_t bytes, uint64_t accepted, uint64_t refus
 bool identity_may_serve(const span_sender *s);
 /* Whether a resource is its own. SPAN_REFUSALS: it is. */
 span_refusal identity_check(const span_sender *s, loom_bytes resource);
-/* Whose a hop at an agent's end ("agent.…") is by its agent_id, or a span without one. */
+/* Whose a hop at an agent's end (agent_hop.h) is by its agent_id. Of any other span it is MAKER_OWN. */
 typedef enum span_maker {
     MAKER_OWN,   /* the session's agent */
     MAKER_OTHER, /* an agent of the same process, or one that is not connected here: nobody vouches for that */

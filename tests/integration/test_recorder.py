@@ -288,6 +288,19 @@ class Incidents:
         reach_ms = json.loads(home.loom("trace", "keep", old, "--json", *control).stdout)["reach_ms"]
         self.assertLess(reach_ms, 1000 * (time.monotonic() - begun))
 
+    def test_a_caller_that_has_handed_over_its_part_is_not_called_gone(self):
+        home = self.home(environment=RECORDED)
+        control = ("--control", f"ipc://{home.control_path}")
+        provider = Process(home.folder, "provider", [BIN / "loom", "provide", "words", "--url", home.url, "--", "cat"], home.environment)
+        home.processes.append(provider)
+        wait_until(lambda: "words" in home.loom("caps", *control, code=(0, 5)).stdout, "the capability is there")
+        home.loom("invoke", "words", "hi")
+        held = lambda: [json.loads(line) for line in home.loom("trace", "ls", "--recorded", "--json", *control).stdout.splitlines()]
+        trace = next(item["trace_id"] for item in held() if item["name"] in ("loom invoke", "action.invoke", "action.dispatch"))
+        self.assertEqual("", home.loom("trace", "keep", trace, *control).stderr)
+        wait_until(lambda: {"action.invoke", "action.dispatch", "bridge.forward", "agent.on_action"} <= {span.name for span in home.spans()}, "it is whole")
+        self.assertNotIn("incomplete", home.loom("trace", "show", trace, "--file", home.spans_path).stdout)
+
     def test_what_was_too_many_at_once_can_be_asked_for(self):
         home = self.home(environment={**RECORDED, **PATIENT})
         control = ("--control", f"ipc://{home.control_path}")

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "envelope/gateway_name.h"
+#include "trace/messaging/agent_hop.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 #include "trace/otlp/read.h"
@@ -41,8 +42,7 @@ static uint64_t start_of(loom_bytes span)
 
 static void note(void *user, loom_str name, loom_bytes span)
 {
-    const bool here = str_starts_with(name, "agent."); /* hops at an agent's end; spans of bridge and broker name it, too */
-    trace_parties_add(user, otlp_span_string(span, "agent_id"), here, start_of(span));
+    trace_parties_add(user, otlp_span_string(span, "agent_id"), is_agent_hop(name), start_of(span));
 }
 
 void trace_parties_find(trace_parties *out, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
