@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The recorder's state. recorder.c has its life and its chunks, inbox.c what waits for its thread, keep.c what that keeps, find.c a
- * trace's records.
+/* The recorder's state. recorder.c has its life and its chunks, fork.c its new life in a child, inbox.c what waits for its thread, keep.c
+ * what that keeps, find.c a trace's records.
  *
  * Locks, in this order: keeping, carriers_lock, lock, inbox.lock. The last two are held for some hundred nanoseconds by the recorder's
  * thread, which may be put aside for others at any moment: threads that handle messages take them. */
@@ -128,6 +128,8 @@ bool recorder_use_tracer(recorder *r, uint32_t number, known_tracer *out);
 void recorder_write_span(const span_scope *scope, const found_record *what, pb_buf *out);
 /* recorder.c, lock held: NULL for a tracer that is gone. */
 const known_tracer *recorder_tracer(const recorder *r, uint32_t number);
+/* fork.c: lock held. Chunks that were in hand are lost: nobody knows which of them the one thread that came along has forgotten. */
+void recorder_leave_to_parent(recorder *r);
 /* inbox.c. Takes at most max of what waits off the list. */
 size_t inbox_take(recorder_inbox *in, pending_trace *out, size_t max);
 /* keep.c. */

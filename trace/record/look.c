@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the ring holds of one trace: for people who ask for it. Chunk by chunk, each with the lock held for a glance. */
+/* What the ring holds of one trace, and since when it is whole: for people who ask for it. Chunk by chunk, each with the lock held for a
+ * glance. */
 #include "trace/record/internal.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 
 enum { SPAN_BYTES = 512 * 1024 }; /* of one */
@@ -71,4 +73,16 @@ recorder_trace recorder_look_for(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], rec
     }
     pb_fini(&l.span);
     return l.found;
+}
+
+uint64_t recorder_reach_ns(void)
+{
+    recorder *r = &recorder_of_process;
+    uint64_t reach = 0;
+    if (recorder_is_running()) {
+        pthread_mutex_lock(&r->lock);
+        reach = clock_monotonic_ns() - r->whole_since_ns;
+        pthread_mutex_unlock(&r->lock);
+    }
+    return reach;
 }
