@@ -66,6 +66,15 @@ void attempts_end(session *s, loom_bytes call_id, uint64_t outcome, loom_str cod
     free(a);
 }
 
+/* ---- of sessions that have ended ---- */
+
+enum { A_TURN = 32 }; /* spans: some 50 µs */
+
+typedef struct gone_attempts {
+    list_node node;
+    void *attempts;
+} gone_attempts;
+
 static void end_gone(void *node)
 {
     static const loom_str code = {"provider_gone", 13}, text = {"the session of the provider ended", 33};
@@ -75,8 +84,42 @@ static void end_gone(void *node)
     free(a);
 }
 
+/* At most so many. Returns how many there were. */
+static unsigned end_some(void **attempts, unsigned most)
+{
+    unsigned ended = 0;
+    for (; *attempts != NULL && ended < most; ended++) {
+        attempt *a = *(attempt **)*attempts; /* the one at the root */
+        tdelete(a, attempts, by_call_id);
+        end_gone(a);
+    }
+    return ended;
+}
+
 void attempts_end_all(session *s)
 {
-    tdestroy(s->attempts, end_gone);
+    bridge *b = s->bridge;
+    if (b->gone_attempts.first == NULL) {
+        (void)end_some(&s->attempts, A_TURN);
+    }
+    gone_attempts *rest = s->attempts != NULL ? malloc(sizeof *rest) : NULL;
+    if (rest == NULL) {
+        tdestroy(s->attempts, end_gone);
+    } else {
+        rest->attempts = s->attempts;
+        list_append(&b->gone_attempts, &rest->node);
+    }
     s->attempts = NULL;
+}
+
+void attempts_take_turn(bridge *b)
+{
+    for (unsigned left = A_TURN; left > 0 && b->gone_attempts.first != NULL;) {
+        gone_attempts *oldest = list_item(b->gone_attempts.first, gone_attempts, node);
+        left -= end_some(&oldest->attempts, left);
+        if (oldest->attempts == NULL) {
+            list_remove(&b->gone_attempts, &oldest->node);
+            free(oldest);
+        }
+    }
 }

@@ -10,7 +10,9 @@
 void attempts_add(session *s, loom_bytes call_id, loom_span *span);
 /* Of a call that is not in here: does nothing. */
 void attempts_end(session *s, loom_bytes call_id, uint64_t outcome, loom_str code, loom_str text);
-/* The session is over: its provider is gone. */
+/* The session is over: its provider is gone. Of many calls a few are ended at once, and the rest in turns. */
 void attempts_end_all(session *s);
+/* The next turn of those that are left. */
+void attempts_take_turn(bridge *b);
 
 #endif

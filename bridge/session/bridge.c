@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "bridge/session/session.h"
+#include "bridge/session/attempts.h"
 #include "bridge/session/unsent.h"
 
 static void told_to_keep(void *b, const frame_keep *f)
@@ -45,6 +45,9 @@ void bridge_destroy(bridge *b)
         if (b->options.bus != NULL) {
             b->options.bus->told_to_keep = NULL;
             b->options.bus->is_up = NULL;
+        }
+        while (b->gone_attempts.first != NULL) {
+            attempts_take_turn(b);
         }
         free(b->scratch[0]);
         free(b->scratch[1]);
@@ -138,7 +141,7 @@ void bridge_ask_to_move(bridge *b, uint32_t within_ms)
 
 bool bridge_goes_on(const bridge *b)
 {
-    return b->to_tick != NULL || b->to_move != NULL || b->owed.first != NULL;
+    return b->to_tick != NULL || b->to_move != NULL || b->owed.first != NULL || b->gone_attempts.first != NULL;
 }
 
 void bridge_wind_down(bridge *b)
@@ -167,6 +170,7 @@ void bridge_new_round(bridge *b)
     tick_some(b);
     ask_some_to_move(b);
     bridge_pay_owed(b);
+    attempts_take_turn(b);
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }

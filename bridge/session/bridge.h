@@ -54,7 +54,7 @@ void bridge_set_max_sessions(bridge *b, uint32_t max_sessions);
 void bridge_tick(bridge *b);
 /* When the oldest connection without hello has had its time, by the clock; UINT64_MAX: there is none. */
 uint64_t bridge_next_hello_ms(const bridge *b);
-/* Whether there are sessions that are to be seen to in the next round. */
+/* Whether the next round has something to do, whatever comes. */
 bool bridge_goes_on(const bridge *b);
 /* Whether agents wait for credit for their spans, which they may get in any round. */
 bool bridge_holds_spans(const bridge *b);

@@ -65,6 +65,7 @@ struct bridge {
     uint64_t round;
     uint64_t hello_cost;    /* of the news of agents that have come in this round */
     unsigned goodbyes;      /* of agents that have gone in this round */
+    linked_list gone_attempts; /* of sessions that have ended: spans that have not (attempts.c) */
     uint64_t speaker;       /* the session that said something last, by its id */
     uint64_t speaker_ms;    /* when it was another one */
     const loop_clock *clock;

@@ -26,11 +26,11 @@ static void close_all(bridge_peer *b)
 static bool take_turn(bridge_peer *b)
 {
     const uint64_t before = work_done(b->server);
-    unsigned left = A_TURN;
+    size_t at = 0;
     void *session;
-    for (size_t at = 0; left > 0 && work_since(b->server, before) < BUS_TURN && number_table_next(&b->sessions, &at, &session); at--) {
+    for (unsigned left = A_TURN; left > 0 && number_table_next(&b->sessions, &at, &session); left--, at--) {
         close_one(b, session);
-        left--;
+        left = work_since(b->server, before) < BUS_TURN ? left : 1; /* their news is much work */
     }
     return b->sessions.count > 0;
 }

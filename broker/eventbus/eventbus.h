@@ -139,9 +139,9 @@ typedef struct eventbus_sink {
 
 LOOM_MUST_CHECK loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink,
                                                      void *user, loom_str name /* agent id, copied, for spans of drops */);
-/* Ends its subscriptions; what they held is counted as dropped (gone). Nothing is delivered to it any more, and nothing counts as
- * matched by it; but many subscriptions, and what waits in them, count until the turns of eventbus_expire() have come to them.
- * NULL is allowed. */
+/* Ends its subscriptions; what they held is counted as dropped (gone). Nothing is delivered to it any more, and nothing counts
+ * as matched by it; but many subscriptions, and what waits in them, count until the turns of eventbus_expire() have come to
+ * them. NULL is allowed. */
 void eventbus_subscriber_close(eventbus_subscriber *subscriber);
 
 typedef struct eventbus_subscription_options {

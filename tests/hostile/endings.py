@@ -9,7 +9,7 @@ import struct
 import tempfile
 
 from fairness import Probe
-from hostile import BIN, IN_BROKER, OWN_PROCESS, Flood, HostileTest, in_both_homes, main, servers, subscribes, wire  # noqa: F401
+from hostile import BIN, Flood, in_both_homes, main, servers, subscribes, wire
 
 SUBSCRIPTIONS = 100_000     # of one agent, the broker's limit
 CALLERS, CALLS = 4, 10_000  # of each, the broker's limit
@@ -69,7 +69,8 @@ class Endings:
                 break
         if not all(loop.count for loop in loops):
             self.skipTest("the loops were not seen")
-        self.right(worst <= limit_ms, f"longest round {worst:.2f} ms of {sum(loop.count for loop in loops)}, {answers} answers meanwhile")
+        self.right(worst <= limit_ms, f"longest round {worst:.2f} ms of {sum(loop.count for loop in loops)}, "
+                                      f"{answers} answers meanwhile")
 
     def subscriber(self, frames):
         def prepare(home):

@@ -54,7 +54,9 @@ static void end_round(void)
     seen->count++;
 }
 
-__attribute__((visibility("default"))) int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const sigset_t *mask)
+#define VISIBLE __attribute__((visibility("default")))
+
+VISIBLE int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout, const sigset_t *mask)
 {
     static int (*next)(int, struct epoll_event *, int, int, const sigset_t *);
     if (next == NULL) {
@@ -69,7 +71,7 @@ __attribute__((visibility("default"))) int epoll_pwait(int epfd, struct epoll_ev
     return count;
 }
 
-__attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
+VISIBLE int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
     return epoll_pwait(epfd, events, maxevents, timeout, NULL);
 }

@@ -838,6 +838,34 @@ static bool count_session(void *user, const session_info *info)
     return info->agent.len > 0;
 }
 
+static void of_many_goodbyes_a_few_are_heard_in_a_round(void **state)
+{
+    enum { MANY = 20, A_ROUND = 8 };
+    fixture *f = *state;
+    fake_agent *many = calloc(MANY, sizeof *many);
+    assert_non_null(many);
+    bridge_set_max_sessions(f->bridge, MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "agent-%u", i);
+        fake_agent_enter(&many[i], f->bridge, id, 0, 0);
+        assert_status(LOOM_OK, frame_put_outcome(&many[i].say, FRAME_BYE, &(frame_outcome){0}));
+        frame_writer_seal(&many[i].say);
+    }
+    for (unsigned left = MANY; left > 0; left -= left < A_ROUND ? left : A_ROUND) {
+        assert_int_equal(left, bridge_get_stats(f->bridge).agents);
+        bridge_new_round(f->bridge);
+        for (unsigned i = 0; i < MANY; i++) {
+            (void)receive_in_this_round(&many[i], 0); /* of one that has ended: does nothing */
+        }
+    }
+    assert_int_equal(0, bridge_get_stats(f->bridge).agents);
+    for (unsigned i = 0; i < MANY; i++) {
+        fake_agent_close(&many[i]);
+    }
+    free(many);
+}
+
 static void sessions_are_visited_newest_first_until_the_visitor_has_seen_enough(void **state)
 {
     fixture *f = *state;
@@ -895,6 +923,7 @@ int main(void)
         with_fixture(an_agent_that_says_bye_is_answered_and_gone),
         with_fixture(the_bus_is_told_why_an_agent_left),
         with_fixture(the_end_of_the_bridge_is_told_to_every_session),
+        with_fixture(of_many_goodbyes_a_few_are_heard_in_a_round),
         with_fixture(sessions_are_visited_newest_first_until_the_visitor_has_seen_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,6 +278,25 @@ static void a_provider_that_is_replaced_leaves_its_calls(void **state)
     assert_int_equal(0, f->bus.said[FRAME_RESULT]);
 }
 
+static void the_spans_of_many_calls_end_a_few_in_a_round(void **state)
+{
+    enum { CALLS = 200, A_ROUND = 32 };
+    fixture *f = *state;
+    for (unsigned i = 0; i < CALLS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", i);
+        bring_call(f, id, &dispatch);
+    }
+    fake_agent_close(&f->a);
+    size_t ended = A_ROUND;
+    for (; bridge_has_turns(f->bridge); ended += A_ROUND) {
+        assert_int_equal(ended, span_count(f));
+        bridge_new_round(f->bridge);
+    }
+    assert_in_range(ended, CALLS, CALLS + A_ROUND);
+    all_are_gone(f, CALLS);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -297,6 +316,7 @@ int main(void)
         with_fixture(a_connection_that_breaks_leaves_its_calls_without_a_provider),
         with_fixture(a_goodbye_leaves_calls_without_a_provider),
         with_fixture(a_provider_that_is_replaced_leaves_its_calls),
+        with_fixture(the_spans_of_many_calls_end_a_few_in_a_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

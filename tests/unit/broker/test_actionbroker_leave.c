@@ -17,7 +17,8 @@ static int open_broker(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, actionbroker_create(&f->broker, &f->clock, &(actionbroker_options){.max_pending = MANY, .first_ref = 1}));
+    assert_status(LOOM_OK, actionbroker_create(&f->broker, &f->clock, &(actionbroker_options){
+        .max_pending = MANY, .first_ref = 1}));
     f->clock.now_ms = 1000;
     assert_status(LOOM_OK, test_party_open(&f->caller, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->again, f->broker, "caller"));
