@@ -49,6 +49,7 @@ void bridge_destroy(bridge *b)
         while (b->gone_attempts.first != NULL) {
             attempts_take_turn(b);
         }
+        bridge_drop_keeps_due(b);
         free(b->scratch[0]);
         free(b->scratch[1]);
         free(b);
@@ -141,7 +142,8 @@ void bridge_ask_to_move(bridge *b, uint32_t within_ms)
 
 bool bridge_goes_on(const bridge *b)
 {
-    return b->to_tick != NULL || b->to_move != NULL || b->owed.first != NULL || b->gone_attempts.first != NULL;
+    return b->to_tick != NULL || b->to_move != NULL || b->owed.first != NULL || b->gone_attempts.first != NULL ||
+           b->keeps_due.first != NULL;
 }
 
 void bridge_wind_down(bridge *b)
@@ -171,6 +173,7 @@ void bridge_new_round(bridge *b)
     ask_some_to_move(b);
     bridge_pay_owed(b);
     attempts_take_turn(b);
+    bridge_tell_keeps_due(b);
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }

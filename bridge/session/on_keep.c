@@ -3,6 +3,9 @@
  * by the bus those elsewhere. Nothing here makes a span. */
 #include "bridge/session/session.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/str.h"
 #include "trace/messaging/parties.h"
 #include "trace/record/recorder.h"
@@ -10,6 +13,8 @@
 enum {
     KEEPS_PER_SECOND = 2000, /* of all agents of this bridge together */
     KEEPS_BURST = 4000,
+    KEEPS_VISITS_A_ROUND = 4096, /* sessions that are looked at for one trace after the other: some 0.2 ms */
+    KEEPS_DUE_MAX = 8192,
     KEEPS_UNREAD_MAX = 64 * 1024 /* bytes of them that an agent has not read, after which it is told of no more */
 };
 
@@ -43,12 +48,75 @@ static void tell_one(session *s, const frame_keep *f)
     session_commit(s, mark, SESSION_OTHER, st);
 }
 
-static void tell(bridge *b, const frame_keep *f, const session *except)
+typedef struct due_keep {
+    list_node node;
+    frame_keep frame;
+    uint64_t except;
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    char reason[FRAME_KEEP_REASON_MAX];
+} due_keep;
+
+static void tell_all(bridge *b, const frame_keep *f, uint64_t except)
 {
     for (session *s = b->sessions; s != NULL; s = s->next) {
-        if (s != except) {
+        if (s->id != except) {
             tell_one(s, f);
         }
+    }
+    b->keep_visits += b->stats.sessions;
+}
+
+static bool tell_later(bridge *b, const frame_keep *f, uint64_t except)
+{
+    due_keep *d = b->keeps_due_count < KEEPS_DUE_MAX && f->reason.len <= FRAME_KEEP_REASON_MAX ? malloc(sizeof *d) : NULL;
+    if (d == NULL) {
+        return false;
+    }
+    *d = (due_keep){.frame = *f, .except = except};
+    if (f->trace_id != NULL) {
+        memcpy(d->trace_id, f->trace_id, sizeof d->trace_id);
+        d->frame.trace_id = d->trace_id;
+    }
+    if (f->reason.len > 0) {
+        memcpy(d->reason, f->reason.data, f->reason.len);
+        d->frame.reason.data = d->reason;
+    }
+    list_append(&b->keeps_due, &d->node);
+    b->keeps_due_count++;
+    return true;
+}
+
+static due_keep *take_due(bridge *b)
+{
+    due_keep *d = list_item(list_take_first(&b->keeps_due), due_keep, node);
+    b->keeps_due_count -= d != NULL;
+    return d;
+}
+
+/* except: the id of a session that knows already; 0: none. With thousands of agents, a burst is more than a round's work. */
+static void tell(bridge *b, const frame_keep *f, uint64_t except)
+{
+    if (b->keeps_due.first == NULL && b->keep_visits < KEEPS_VISITS_A_ROUND) {
+        tell_all(b, f, except);
+    } else if (!tell_later(b, f, except)) {
+        b->stats.keeps_dropped++;
+    }
+}
+
+void bridge_tell_keeps_due(bridge *b)
+{
+    b->keep_visits = 0;
+    while (b->keeps_due.first != NULL && b->keep_visits < KEEPS_VISITS_A_ROUND) {
+        due_keep *d = take_due(b);
+        tell_all(b, &d->frame, d->except);
+        free(d);
+    }
+}
+
+void bridge_drop_keeps_due(bridge *b)
+{
+    for (due_keep *d; (d = take_due(b)) != NULL;) {
+        free(d);
     }
 }
 
@@ -70,13 +138,13 @@ void on_keep(session *s, const frame_keep *f)
     }
     b->stats.keeps++;
     recorder_keep_here(f->trace_id, f->reason);
-    tell(b, f, s);
+    tell(b, f, s->id);
     b->options.bus->ops->keep(b->options.bus, f);
 }
 
 void bridge_keep(bridge *b, const frame_keep *f)
 {
-    tell(b, f, NULL);
+    tell(b, f, 0);
     b->options.bus->ops->keep(b->options.bus, f);
 }
 
@@ -108,7 +176,7 @@ void bridge_told_to_keep(bridge *b, const frame_keep *f)
     }
     frame_keep plain = *f;
     plain.asks = false;
-    tell(b, &plain, NULL);
+    tell(b, &plain, 0);
     if (f->asks && b->options.bus->ops->held != NULL) {
         answer(b, f);
     }

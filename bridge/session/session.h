@@ -74,6 +74,9 @@ struct bridge {
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
     linked_list owed;       /* sessions that are owed credit, in the order of their turns */
     linked_list refusals;   /* of calls that found no room (unsent.c), to be sent up in the next round */
+    linked_list keeps_due;  /* traces that agents are told of in later rounds, and how many (on_keep.c) */
+    uint32_t keeps_due_count;
+    uint64_t keep_visits;   /* sessions that were looked at for that, in this round */
     uint64_t keeps_left, keeps_ms; /* on_keep.c: how many traces agents may want kept, since then */
     bridge_stats stats;
 };
@@ -199,6 +202,9 @@ void on_keep(session *s, const frame_keep *f);
 void session_tell_kept(session *s);
 /* One of another process: told to the agents here. */
 void bridge_told_to_keep(bridge *b, const frame_keep *f);
+/* A round begins: of those that agents are to be told of, some. */
+void bridge_tell_keeps_due(bridge *b);
+void bridge_drop_keeps_due(bridge *b);
 /* There is a broker, again: it hears which traces are kept now. */
 void bridge_bus_is_up(bridge *b);
 /* Whether it may send spans, from what its hello says; returns the credit for welcome. */

@@ -76,11 +76,36 @@ static void who_does_not_read_is_told_of_64_kib_and_the_rest_is_counted(void **s
     for (unsigned i = 0; i < TOO_MANY; i++) {
         bridge_told_to_keep(f->bridge, &(frame_keep){.trace_id = trace_id, .reason = STR("error")});
     }
+    while (bridge_goes_on(f->bridge)) {
+        bridge_new_round(f->bridge);
+    }
     const size_t each = 1 + LOOM_TRACE_ID_SIZE + sizeof "error"; /* at least */
     assert_in_range(waits(&f->a), UNREAD, UNREAD + 64);
     assert_int_equal(waits(&f->a), waits(&f->b));
     assert_int_equal(0, waits(&f->without));
     assert_in_range(bridge_get_stats(f->bridge).keeps_dropped, 2 * (TOO_MANY - UNREAD / each), 2 * TOO_MANY);
+}
+
+static void a_burst_is_told_to_all_agents_in_several_rounds(void **state)
+{
+    fixture *f = *state;
+    enum { KEEPS = 1700 };
+    for (unsigned i = 0; i < KEEPS; i++) {
+        const uint8_t id[LOOM_TRACE_ID_SIZE] = {(uint8_t)(i >> 8), (uint8_t)i, 1};
+        bridge_told_to_keep(f->bridge, &(frame_keep){.trace_id = id, .reason = STR("error")});
+    }
+    const size_t at_once = waits(&f->a);
+    assert_true(at_once > 0 && bridge_goes_on(f->bridge));
+    while (bridge_goes_on(f->bridge)) {
+        bridge_new_round(f->bridge);
+    }
+    assert_true(waits(&f->a) > at_once);
+    assert_int_equal(waits(&f->a), waits(&f->b));
+    assert_int_equal(0, bridge_get_stats(f->bridge).keeps_dropped);
+    bridge_told_to_keep(f->bridge, &(frame_keep){.trace_id = trace_id, .reason = STR("error")});
+    for (unsigned i = 0; i < KEEPS; i++) { /* some are left when the bridge goes */
+        bridge_told_to_keep(f->bridge, &(frame_keep){.trace_id = trace_id, .reason = STR("error")});
+    }
 }
 
 static void what_agents_ask_for_beyond_what_is_allowed_is_counted_and_goes_nowhere(void **state)
@@ -104,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_agent_with_a_recorder_is_told_but_who_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(who_does_not_read_is_told_of_64_kib_and_the_rest_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_burst_is_told_to_all_agents_in_several_rounds, setup, teardown),
         cmocka_unit_test_setup_teardown(what_agents_ask_for_beyond_what_is_allowed_is_counted_and_goes_nowhere, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
