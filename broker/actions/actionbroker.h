@@ -55,7 +55,8 @@ enum {
     ACTION_TEXT_MAX = 1024,         /* of an error's code and message, of a cancel's reason; longer ones are cut */
     ACTION_DESCRIPTION_MAX = 4096,
     ACTION_SCHEMA_MAX = 16 * 1024,
-    ACTION_WAITERS_MAX = 8,         /* invokes that one call has; one more is refused as too_many_calls */
+    ACTION_JOINED_BYTES = 4 * 1024 * 1024, /* of a result, told to all who have joined its call; beyond that they are refused
+                                              (too_many_calls), and get it from the cache if they ask again */
     ACTION_WORK_BYTES = 64,         /* actionbroker_work() */
     ACTION_ATTEMPTS_MAX = 3,        /* providers that one call may outlive: it could be what they die of */
     ACTION_OUTCOMES = 7             /* values of frame_call_outcome */

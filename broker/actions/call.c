@@ -246,6 +246,24 @@ static void remember(running_call *call, const action_result *result)
     }
 }
 
+/* A large result for many is a copy for each: some of those who have joined have to ask again. */
+static void tell_waiters(running_call *call, const action_result *result)
+{
+    const action_result refusal =
+        action_result_of(FRAME_CALL_DENIED, "too_many_calls", "the result is too large for all who wait for it");
+    uint64_t joined_bytes = 0;
+    for (bool joined = false; call->waiters != NULL; joined = true) {
+        action_party *party = call->waiters->party;
+        joined_bytes += joined ? result->payload.len : 0;
+        const action_result *told = joined_bytes <= ACTION_JOINED_BYTES ? result : &refusal;
+        if (joined) {
+            actionbroker_count_work(call->broker, told);
+        }
+        action_waiter_remove(call->waiters);
+        action_party_tell(party, &call->key, told);
+    }
+}
+
 void running_call_end(running_call *call, const action_result *result)
 {
     if (call->offer != NULL && result->outcome != FRAME_CALL_OK && result->outcome != FRAME_CALL_CANCELLED) {
@@ -255,14 +273,7 @@ void running_call_end(running_call *call, const action_result *result)
     hash_index_remove(&call->broker->by_key, &call->by_key);
     remove_deadline(call);
     remember(call, result);
-    for (bool joined = false; call->waiters != NULL; joined = true) {
-        action_party *party = call->waiters->party;
-        if (joined) {
-            actionbroker_count_work(call->broker, result);
-        }
-        action_waiter_remove(call->waiters);
-        action_party_tell(party, &call->key, result);
-    }
+    tell_waiters(call, result);
     action_span_end(call->span, result);
     drop_envelope(call);
     free(call);

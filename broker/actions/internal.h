@@ -88,7 +88,6 @@ struct running_call {
     deadline_node deadline; /* the earlier of ends_ms and the end of the idle time */
     actionbroker *broker;
     action_waiter *waiters, *last_waiter;
-    uint32_t waiting;       /* waiters */
     action_waiter own;      /* of the invoke that began it; the others are allocated */
     action_party *provider; /* NULL: has gone, and the call goes on to the next one or ends */
     action_offer *offer;    /* of the provider; it may be withdrawn meanwhile. NULL: that has gone */

@@ -61,10 +61,6 @@ static loom_status join(const invocation *in, running_call *call)
     if (refuse_too_many(in)) {
         return LOOM_OK;
     }
-    if (call->waiting >= ACTION_WAITERS_MAX) {
-        refuse(in, FRAME_CALL_DENIED, "too_many_calls", "too many wait for the result of this call");
-        return LOOM_OK;
-    }
     action_waiter *waiter = malloc(sizeof *waiter);
     if (waiter == NULL) {
         return LOOM_ENOMEM;

@@ -33,7 +33,6 @@ void action_waiter_add(action_waiter *waiter, running_call *call, action_party *
     waiter->prev = call->last_waiter;
     *(waiter->prev != NULL ? &waiter->prev->next : &call->waiters) = waiter;
     call->last_waiter = waiter;
-    call->waiting++;
     waiter->prev_of_party = NULL;
     waiter->next_of_party = party->waiters;
     if (party->waiters != NULL) {
@@ -54,7 +53,6 @@ void action_waiter_remove(action_waiter *waiter)
     if (waiter->next_of_party != NULL) {
         waiter->next_of_party->prev_of_party = waiter->prev_of_party;
     }
-    call->waiting--;
     party->pending--;
     if (party->leaving) {
         party->broker->leaving_calls--;

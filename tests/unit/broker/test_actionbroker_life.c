@@ -389,17 +389,35 @@ static void a_duplicate_of_a_running_call_joins_it_and_both_get_the_result(void 
     assert_string_equal("once", f->caller.result[1].payload);
 }
 
-static void a_call_has_so_many_that_wait_for_it_and_no_more(void **state)
+static void a_large_result_is_told_to_some_who_have_joined_and_the_others_are_refused(void **state)
 {
     fixture *f = *state;
-    for (size_t i = 0; i < ACTION_WAITERS_MAX; i++) {
-        assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
+    enum { SIZE = 1024 * 1024, TOLD = 1 + ACTION_JOINED_BYTES / SIZE };
+    actionbroker *broker;
+    test_party caller, provider;
+    assert_status(LOOM_OK, actionbroker_create(&broker, &f->clock, NULL));
+    assert_status(LOOM_OK, test_party_open(&caller, broker, "caller"));
+    assert_status(LOOM_OK, test_party_open(&provider, broker, "provider"));
+    assert_status(LOOM_OK, test_provide(&provider, "x", "1"));
+    for (int i = 0; i < TOLD + 3; i++) {
+        assert_status(LOOM_OK, test_invoke(&caller, &plain));
     }
-    assert_int_equal(0, f->caller.results);
-    assert_status(LOOM_OK, test_invoke(&f->again, &plain));
-    assert_result(&f->again, 1, FRAME_CALL_DENIED, "too_many_calls");
-    assert_status(LOOM_OK, test_answer_ok(&f->a, "r"));
-    assert_result(&f->caller, ACTION_WAITERS_MAX, FRAME_CALL_OK, "");
+    uint8_t *large = calloc(1, SIZE);
+    assert_non_null(large);
+    assert_status(LOOM_OK, action_answer(provider.handle, last_request(&provider)->ref,
+                                         &(action_result){.outcome = FRAME_CALL_OK, .payload = {large, SIZE}}));
+    free(large);
+    assert_int_equal(TOLD + 3, caller.results);
+    for (int i = 0; i < TOLD + 3; i++) {
+        assert_int_equal(i < TOLD ? FRAME_CALL_OK : FRAME_CALL_DENIED, caller.result[i].outcome);
+    }
+    assert_string_equal("too_many_calls", last_result(&caller)->code);
+    assert_status(LOOM_OK, test_invoke(&caller, &plain));
+    assert_int_equal(SIZE, last_result(&caller)->payload_len);
+    assert_calls_conserved(broker);
+    test_party_close(&caller);
+    test_party_close(&provider);
+    actionbroker_destroy(broker);
 }
 
 /* Others wait for it, so those who ask are charged for it. */
@@ -696,7 +714,7 @@ int main(void)
         BROKER_TEST(calls_of_a_party_that_closes_are_cancelled_at_their_providers),
         BROKER_TEST(a_call_that_another_party_of_the_agent_joined_goes_on_without_the_first),
         BROKER_TEST(a_duplicate_of_a_running_call_joins_it_and_both_get_the_result),
-        BROKER_TEST(a_call_has_so_many_that_wait_for_it_and_no_more),
+        BROKER_TEST(a_large_result_is_told_to_some_who_have_joined_and_the_others_are_refused),
         BROKER_TEST(results_told_again_are_work),
         BROKER_TEST(ids_are_of_the_agent_not_of_everybody),
         BROKER_TEST(a_duplicate_of_a_call_that_ended_well_is_answered_from_the_cache),

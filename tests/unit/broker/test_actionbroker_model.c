@@ -215,8 +215,7 @@ static void model_invoke(model *m, int party, const model_call *asked)
         running = NULL;
     }
     if (running != NULL) {
-        if (running->name != asked->name || running->version != asked->version || pending(m, party) >= PENDING_MAX ||
-            running->waiter_count >= ACTION_WAITERS_MAX) {
+        if (running->name != asked->name || running->version != asked->version || pending(m, party) >= PENDING_MAX) {
             caller->results[asked->id][FRAME_CALL_DENIED]++;
         } else {
             assert_true(running->waiter_count < WAITERS_MAX);
