@@ -40,7 +40,7 @@ class Rounds:
 class Endings:
     # Milliseconds of a debug build. What ended at once took 15 to 90 for the subscriptions, 15 to 20 for the calls, and 3.6
     # for the agents. What is left is tables that shrink, and what a process reads at once of what another one has sent.
-    SUBSCRIPTIONS_MS, CALLS_MS, AGENTS_MS = 8.0, 8.0, 2.2
+    SUBSCRIPTIONS_MS, CALLS_MS, AGENTS_MS = 11.0, 11.0, 3.0
 
     def watched_home(self):
         rounds = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="loom-it-"))) / "rounds"

@@ -233,7 +233,7 @@ static void one_agent_hands_over_a_mebibyte_and_no_more(void **state)
 static void all_agents_together_hand_over_four_and_then_one_a_second(void **state)
 {
     fixture *f = *state;
-    const spans_request large = {.trace = LARGE, .service = "orders", .instance = "i-1", .padding = 60 * 1024};
+    const spans_request large = {.trace = LARGE, .service = "orders", .instance = "i-1", .padding = 56 * 1024};
     for (unsigned i = 0; i < 10; i++) {
         enter(f, "orders", "");
         for (unsigned k = 0; k < 16; k++) {
@@ -242,7 +242,7 @@ static void all_agents_together_hand_over_four_and_then_one_a_second(void **stat
         fake_agent_close(&f->a);
     }
     const uint64_t at_once = stats(f).recorded;
-    assert_in_range(at_once, SPAN_HAND_OVER_BURST / (62 * 1024), SPAN_HAND_OVER_BURST / (60 * 1024) + 1);
+    assert_in_range(at_once, SPAN_HAND_OVER_BURST / (58 * 1024), SPAN_HAND_OVER_BURST / (56 * 1024) + 1);
     f->clock.now_ms += 1000;
     enter(f, "orders", "");
     for (unsigned k = 0; k < 32; k++) {

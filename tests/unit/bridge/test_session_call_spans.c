@@ -289,7 +289,7 @@ static void the_spans_of_many_calls_end_a_few_in_a_round(void **state)
     }
     fake_agent_close(&f->a);
     size_t ended = A_ROUND;
-    for (; bridge_has_turns(f->bridge); ended += A_ROUND) {
+    for (; bridge_goes_on(f->bridge); ended += A_ROUND) {
         assert_int_equal(ended, span_count(f));
         bridge_new_round(f->bridge);
     }
