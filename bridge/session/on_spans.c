@@ -18,9 +18,11 @@ static void on_resumed(void *user)
     answer(user);
 }
 
-static bool is_agent(void *user, loom_str id)
+static bool find_agent(void *user, loom_str id, const span_sender **sender)
 {
-    return agents_find(((const session *)user)->bridge, id) != NULL;
+    const session *other = agents_find(((const session *)user)->bridge, id);
+    *sender = other != NULL ? other->spans : NULL;
+    return other != NULL;
 }
 
 uint64_t session_open_spans(session *s, const frame_hello *f)
@@ -33,7 +35,7 @@ uint64_t session_open_spans(session *s, const frame_hello *f)
         .service = f->service,
         .service_instance = f->service_instance,
         .tenant = f->tenant,
-        .is_agent = is_agent,
+        .find_agent = find_agent,
         .resumed = on_resumed,
         .user = s,
     };

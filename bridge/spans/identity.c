@@ -44,6 +44,11 @@ static bool is_brokers(loom_str service)
     return str_is(service, "loom-broker") || str_is(service, "loom-bridge") || str_is(service, "loom-gateway");
 }
 
+static bool find_agent(const span_sender *s, loom_str id, const span_sender **sender)
+{
+    return s->options.find_agent != NULL && s->options.find_agent(s->options.user, id, sender);
+}
+
 /* agent-ID is what libloom calls an agent's service by default. */
 static bool is_other_agents(const span_sender *s, loom_str service)
 {
@@ -53,7 +58,8 @@ static bool is_other_agents(const span_sender *s, loom_str service)
         return false;
     }
     const loom_str id = str_tail(service, len);
-    return !str_equal(id, s->options.agent) && s->options.is_agent != NULL && s->options.is_agent(s->options.user, id);
+    const span_sender *other;
+    return !str_equal(id, s->options.agent) && find_agent(s, id, &other);
 }
 
 bool identity_may_serve(const span_sender *s)
@@ -74,16 +80,10 @@ static bool is_spoken_for(const span_sender *s, loom_str service)
 }
 
 /* Agents that share their telemetry share a process, and its spans take the session of any of them. */
-static bool shares_telemetry(const span_sender *s, loom_str agent)
+static bool shares_telemetry(const span_sender *s, const span_sender *other)
 {
-    for (list_node *n = s->intake->senders.first; n != NULL; n = n->next) {
-        const span_sender *other = list_item(n, span_sender, node);
-        if (str_equal(other->options.agent, agent)) {
-            return str_equal(other->options.service, s->options.service) &&
-                   str_equal(other->options.service_instance, s->options.service_instance);
-        }
-    }
-    return false;
+    return other != NULL && str_equal(other->options.service, s->options.service) &&
+           str_equal(other->options.service_instance, s->options.service_instance);
 }
 
 static bool names_agent_hop(loom_bytes span)
@@ -111,8 +111,8 @@ span_maker identity_maker(const span_sender *s, loom_bytes span)
     if (agent.count == 0 || str_equal(agent.text, s->options.agent)) {
         return MAKER_OWN;
     }
-    const bool connected = s->options.is_agent != NULL && s->options.is_agent(s->options.user, agent.text);
-    return connected && !shares_telemetry(s, agent.text) ? MAKER_FORGED : MAKER_OTHER;
+    const span_sender *other;
+    return find_agent(s, agent.text, &other) && !shares_telemetry(s, other) ? MAKER_FORGED : MAKER_OTHER;
 }
 
 static bool is_own(const span_sender *s, loom_bytes resource)

@@ -71,8 +71,8 @@ counter_source span_intake_counter_source(const span_intake *in);
 typedef struct span_sender_options {
     loom_str agent;    /* its id; empty: a bridge in another process, which answers for what its agents say they are */
     loom_str service, service_instance, tenant; /* what its hello says */
-    /* Whether another agent of this id is connected. */
-    bool (*is_agent)(void *user, loom_str id);
+    /* Whether an agent of this id is connected, and what it sends spans with; NULL: it sends none. */
+    bool (*find_agent)(void *user, loom_str id, const span_sender **sender);
     /* There is new credit for span_sender_answer(). */
     void (*resumed)(void *user);
     void *user;

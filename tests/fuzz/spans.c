@@ -17,9 +17,10 @@ static loom_span_processor *processor(void)
     return p;
 }
 
-static bool is_agent(void *user, loom_str id)
+static bool find_agent(void *user, loom_str id, const span_sender **sender)
 {
     (void)user;
+    *sender = NULL;
     return id.len == 1;
 }
 
@@ -39,7 +40,7 @@ static void send_as(loom_str agent, loom_str tenant, uint64_t spans, loom_bytes 
 {
     const loop_clock clock = {.now_ms = 1000};
     const span_sender_options options = {.agent = agent, .service = {"s", 1}, .service_instance = {"i", 1}, .tenant = tenant,
-                                         .is_agent = is_agent, .resumed = resumed};
+                                         .find_agent = find_agent, .resumed = resumed};
     span_intake *in;
     span_sender *s;
     span_refusal why;
