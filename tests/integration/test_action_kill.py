@@ -34,6 +34,7 @@ class KilledBridge(Actions, LoomTest):
         wait_until(lambda: self.actions(bus)["running"] == 6000, "the calls run")
         self.kill_bridge(bus)
         self.served(*others, "other")
+        wait_until(lambda: self.actions(bus)["running"] == 0, "the last of them has ended: they do in slices")
         counts = self.actions(bus)
         self.assertEqual((0, 0, 1, 2), tuple(counts[name] for name in ("pending", "running", "capabilities", "parties")))
         self.assertEqual(counts["invoked"], sum(counts["outcomes"].values()))
