@@ -49,6 +49,8 @@ BUFFER_WRITE = 32768  # bytes at which they are written although a root span is 
 WRITE_AFTER_NS = 10_000_000  # since the last write
 WRITE_MAX = 4096  # PIPE_BUF of Linux: what a pipe keeps in one piece
 READER_WAIT_MS = 50
+PAIR_NS_MAX = 1500  # between the two clocks of a span's start,
+PAIR_TRIES = 5  # so often
 YIELDS_MAX = 20  # of half a millisecond, to a thread that writes
 EXIT_WAIT_MS = 500
 PIPE_MAX = 1 << 20  # bytes that a pipe may be made to hold on Linux; also what /proc/sys/fs/pipe-max-size usually is
@@ -482,8 +484,7 @@ class Span:
                 parent = None
                 self._depth = 0
         self._parent = parent
-        self.start_ns = time.time_ns()
-        self._clock_ns = time.perf_counter_ns()
+        self.start_ns, self._clock_ns = _now()
 
     def set_attribute(self, key, value):
         if self.end_ns is None:
@@ -569,6 +570,16 @@ class Span:
     def __exit__(self, kind, error, trace):
         _leave(self, error)
         return False
+
+
+def _now():
+    """The time, and the clock that spans are measured by, of one moment. Of a pair that is interrupted in between a span would end
+    before those inside it."""
+    for _ in range(PAIR_TRIES):
+        before_ns, now_ns, after_ns = time.perf_counter_ns(), time.time_ns(), time.perf_counter_ns()
+        if after_ns - before_ns < PAIR_NS_MAX:
+            break
+    return now_ns, (before_ns + after_ns) // 2
 
 
 def _new_id():

@@ -31,6 +31,8 @@ module LoomTrace
   READER_WAIT_S = 0.05
   EXIT_WAIT_S = 0.5
   PIPE_MAX = 1 << 20 # bytes that a pipe may be made to hold on Linux; also what /proc/sys/fs/pipe-max-size usually is
+  PAIR_NS_MAX = 1500 # between the two clocks of a span's start,
+  PAIR_TRIES = 5 # so often
   NESTED_MAX = 1000 # spans that nobody ends must not pile up
   STATUSES = %w[unset ok error].freeze
   KINDS = %w[internal server client producer consumer].freeze
@@ -353,8 +355,7 @@ module LoomTrace
       @recording = parent ? parent.recording : tracer.enabled && tracer.keeps?(@span_id)
       @depth = parent && parent.depth + 1 < NESTED_MAX ? parent.depth + 1 : 0
       @parent = @depth.zero? ? nil : parent
-      @start_ns = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
-      @clock_ns = LoomTrace.monotonic_ns
+      @start_ns, @clock_ns = LoomTrace.now
     end
 
     def ended?
@@ -723,6 +724,19 @@ module LoomTrace
 
     def complain(text)
       OUTPUT.complain(text)
+    end
+
+    # The time, and the clock that spans are measured by, of one moment. Of a pair that is interrupted in between a span would end
+    # before those inside it.
+    def now
+      before_ns = now_ns = after_ns = 0
+      PAIR_TRIES.times do
+        before_ns = monotonic_ns
+        now_ns = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
+        after_ns = monotonic_ns
+        break if after_ns - before_ns < PAIR_NS_MAX
+      end
+      [now_ns, (before_ns + after_ns) / 2]
     end
 
     def monotonic_ns

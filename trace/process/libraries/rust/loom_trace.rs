@@ -41,6 +41,8 @@ const WRITE_MAX: usize = 4096; // PIPE_BUF of Linux: what a pipe keeps in one pi
 const READER_WAIT_MS: i32 = 50;
 const EXIT_WAIT_MS: i32 = 500;
 const PIPE_MAX: i32 = 1 << 20; // bytes that a pipe may be made to hold on Linux; also what /proc/sys/fs/pipe-max-size usually is
+const PAIR_MAX: Duration = Duration::from_nanos(1500); // between the two clocks of a span's start,
+const PAIR_TRIES: usize = 5; // so often
 const NESTED_MAX: u32 = 1000; // spans that nobody ends must not pile up
 const CONTEXT_VARIABLES: [&str; 15] = [
     "TRACEPARENT", "TRACESTATE", "BAGGAGE", "B3", "X_B3_TRACEID", "X_B3_SPANID", "X_B3_PARENTSPANID", "X_B3_SAMPLED",
@@ -575,6 +577,22 @@ fn put_time(out: &mut String, unix_ns: u128) {
 static IDS: AtomicU64 = AtomicU64::new(1);
 
 /// Random enough for an id, and another one in the child of a fork.
+/// The time, and the clock that spans are measured by, of one moment. Of a pair that is interrupted in between a span would end
+/// before those inside it.
+fn now() -> (u128, Instant) {
+    let mut pair = (0, Instant::now());
+    for _ in 0..PAIR_TRIES {
+        let before = Instant::now();
+        let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+        let took = before.elapsed();
+        pair = (now_ns, before + took / 2);
+        if took < PAIR_MAX {
+            break;
+        }
+    }
+    pair
+}
+
 fn random() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(IDS.fetch_add(1, Ordering::Relaxed));
@@ -653,6 +671,7 @@ impl Span {
         let mut all = Vec::with_capacity(attributes.len() + tracer.defaults.len());
         all.extend(tracer.defaults.iter().cloned());
         all.extend(attributes);
+        let (start_ns, clock) = now();
         Span {
             parent_id: outer.map_or_else(|| tracer.parent_span_id.clone(), |outer| Some(outer.span_id.clone())),
             link,
@@ -662,8 +681,8 @@ impl Span {
             dropped_events: 0,
             status: Status::Unset,
             message: None,
-            start_ns: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos()),
-            clock: Instant::now(),
+            start_ns,
+            clock,
         }
     }
 
