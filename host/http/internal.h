@@ -147,6 +147,7 @@ struct http_listener {
     uv_timer_t pause;
     unsigned handles;
     int fd;
+    int held; /* a connection that has been accepted and waits for a descriptor below the limit; -1: none */
     size_t connections;
     bool closing;
 };

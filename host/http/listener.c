@@ -11,7 +11,7 @@
 
 #include "host/net/listen.h"
 
-enum { ACCEPTS_MAX = 64 /* in one round */, PAUSE_MS = 100, TELL_MS = 10000 };
+enum { ACCEPTS_MAX = 64 /* in one round */, PAUSE_MS = 100, SOON_MS = 1, TELL_MS = 10000 };
 
 static void on_acceptable(uv_poll_t *handle, int status, int events);
 
@@ -26,20 +26,19 @@ static void tell(http_server *s, int error)
     }
 }
 
-static void on_pause_over(uv_timer_t *timer)
+static void on_pause_over(uv_timer_t *timer);
+
+static void stop_for(http_listener *l, uint64_t ms)
 {
-    http_listener *l = timer->data;
-    if (!l->closing) {
-        uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
-    }
+    uv_poll_stop(&l->poll);
+    uv_timer_start(&l->pause, on_pause_over, ms, 0);
 }
 
 /* Trying at once would keep a core busy: the socket stays readable. */
 static void pause_accepting(http_listener *l, int error)
 {
     tell(l->server, error);
-    uv_poll_stop(&l->poll);
-    uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+    stop_for(l, PAUSE_MS);
 }
 
 static void refuse(http_listener *l, int fd, const char *why)
@@ -87,22 +86,47 @@ static bool find_descriptor(http_listener *l, int error)
 }
 
 /* The descriptors from the limit on are for others: one of those takes the place, and the number, of a connection that waits.
- * It may be another descriptor then. -1: there is no place. */
-static int below_limit(http_listener *l, int fd)
+ * *fd may be another descriptor then. ROOM_NONE: there is no place. */
+static http_room below_limit(http_listener *l, int *fd)
 {
     const int limit = l->server->options.descriptor_limit;
-    if (limit <= 0 || fd < limit) {
-        return fd;
+    if (limit <= 0 || *fd < limit) {
+        return ROOM_MADE;
     }
-    const int low = http_server_make_room(l->server, NULL) == ROOM_MADE ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    const http_room room = http_server_make_room(l->server, NULL);
+    const int low = room == ROOM_MADE ? fcntl(*fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (low >= limit) {
         close(low);
     }
     if (low < 0 || low >= limit) {
-        return -1;
+        return room == ROOM_SOON ? ROOM_SOON : ROOM_NONE;
     }
-    close(fd);
-    return low;
+    close(*fd);
+    *fd = low;
+    return ROOM_MADE;
+}
+
+/* False: nobody has read yet what those say that would have to go; a moment later somebody has. */
+static bool take(http_listener *l, int fd)
+{
+    switch (below_limit(l, &fd)) {
+    case ROOM_MADE: http_connection_open(l, fd); return true;
+    case ROOM_NONE: refuse(l, fd, "the descriptors left are kept for others"); return true;
+    case ROOM_SOON: break;
+    }
+    l->held = fd;
+    stop_for(l, SOON_MS);
+    return false;
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    http_listener *l = timer->data;
+    const int held = l->held;
+    l->held = -1;
+    if (held < 0 || take(l, held)) {
+        uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    }
 }
 
 /* False: the round is over. */
@@ -122,13 +146,11 @@ static bool accept_one(http_listener *l)
         int error = errno;
         return is_out_of_something(error) ? find_descriptor(l, error) : error == EINTR || error == ECONNABORTED;
     }
-    const int own = room == ROOM_NONE ? -1 : below_limit(l, fd);
-    if (own < 0) {
-        refuse(l, fd, room == ROOM_NONE ? "there are as many as are allowed" : "the descriptors left are kept for others");
-    } else {
-        http_connection_open(l, own);
+    if (room == ROOM_NONE) {
+        refuse(l, fd, "there are as many as are allowed");
+        return true;
     }
-    return true;
+    return take(l, fd);
 }
 
 static void on_acceptable(uv_poll_t *handle, int status, int events)
@@ -156,6 +178,9 @@ void http_listener_close(http_listener *l)
         uv_close((uv_handle_t *)&l->poll, on_handle_closed);
         uv_close((uv_handle_t *)&l->pause, on_handle_closed);
         close(l->fd);
+        if (l->held >= 0) {
+            close(l->held);
+        }
     }
 }
 
@@ -232,6 +257,7 @@ loom_status http_server_listen(http_server *s, url *u, const http_listen_options
         goto close_tls;
     }
     l->fd = at.fd;
+    l->held = -1;
     uv_timer_init(s->loop, &l->pause);
     l->poll.data = l->pause.data = l;
     if (uv_poll_init(s->loop, &l->poll, l->fd) != 0) {

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
@@ -166,6 +167,18 @@ class FewDescriptors:
                 one.publish("a", b"x")
                 one.wait_events(1)
         self.assertLess(self.bus.serving.processor_s(), 10)
+
+    def test_who_comes_last_of_many_at_once_is_not_refused(self):
+        """Nobody has read yet what the others say, so none of them can be told to go at once."""
+        url = self.bus.url_of("ws")
+        self.bus.serving.signal(signal.SIGSTOP)
+        with contextlib.ExitStack() as stack:
+            for _ in range(120):
+                stack.enter_context(socket.create_connection(address(url), timeout=20))
+            threading.Timer(0.2, self.bus.serving.signal, (signal.SIGCONT,)).start()
+            one = stack.enter_context(agent.Agent(url, "one")).subscribe("a")
+            one.publish("a", b"x")
+            one.wait_events(1)
 
 
 class Metrics(LoomTest):
