@@ -180,7 +180,7 @@ bool message_sampled_submit(const message_pass *pass, const message_facts *facts
     memcpy(s->parent_id, pass->parent_id, sizeof s->parent_id);
     memcpy(s->id, facts->id, sizeof s->id);
     s->start_ns = pass->start_ns;
-    s->end_ns = end_ns > pass->start_ns ? end_ns : pass->start_ns;
+    s->end_ns = pass->start_ns + hop_duration_ns(pass, end_ns);
     s->payload_len = (uint32_t)facts->payload_len;
     s->hop = (uint8_t)pass->hop;
     s->trace_flags = pass->ctx.trace_flags;

@@ -216,7 +216,7 @@ static inline uint8_t flags_of(const message_pass *pass)
 bool message_record_write(record_chunk *chunk, const message_pass *pass, const message_facts *facts, uint64_t end_ns,
                           const message_counts *counts, const loom_link *link)
 {
-    const uint64_t duration_ns = end_ns > pass->start_ns ? end_ns - pass->start_ns : 0;
+    const uint64_t duration_ns = hop_duration_ns(pass, end_ns);
     if (!fits(facts, duration_ns)) {
         return false;
     }
@@ -265,7 +265,7 @@ bool message_record_write(record_chunk *chunk, const message_pass *pass, const m
 bool message_record_go_on(record_chunk *chunk, const message_pass *pass, uint64_t end_ns, const message_counts *counts)
 {
     const message_record *base = chunk_at(chunk, chunk->base);
-    const uint64_t duration_ns = end_ns > pass->start_ns ? end_ns - pass->start_ns : 0;
+    const uint64_t duration_ns = hop_duration_ns(pass, end_ns);
     const uint64_t start = pass->start_ns - base->start_ns;
     if (memcmp(base->id, pass->view->data + pass->view->field[ENV_ID].off, sizeof base->id) != 0 || pass->group.len > 0 ||
         pass->agent.len >= RECORD_TEXT_MAX || (duration_ns | (start + START_MAX)) > UINT32_MAX) {

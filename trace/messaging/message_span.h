@@ -66,6 +66,13 @@ typedef struct message_pass {
     bool in_hop;         /* there is a hop around this one, which has looked at the clock */
 } message_pass;
 
+/* How long a hop took: a nanosecond at least, also where the clock was set back meanwhile, or two readings of it are that close. Of a
+ * span without a duration Jaeger says that it is negative. */
+static inline uint64_t hop_duration_ns(const message_pass *pass, uint64_t end_ns)
+{
+    return end_ns > pass->start_ns ? end_ns - pass->start_ns : 1;
+}
+
 /* Begins one of a message that came sampled, without a context, or unsampled to a sampler or a recorder that may want it. */
 void message_pass_begin_traced(message_pass *pass, uint8_t *wire);
 void message_pass_end_traced(message_pass *pass, const message_counts *counts);
