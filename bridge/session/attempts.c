@@ -115,7 +115,7 @@ void attempts_end_all(session *s)
 void attempts_take_turn(bridge *b)
 {
     for (unsigned left = A_TURN; left > 0 && b->gone_attempts.first != NULL;) {
-        gone_attempts *oldest = list_item(b->gone_attempts.first, gone_attempts, node);
+        gone_attempts *oldest = list_item(b->gone_attempts.first, gone_attempts, node); /* NOLINT(clang-analyzer-unix.Malloc): list_remove() unlinks it */
         left -= end_some(&oldest->attempts, left);
         if (oldest->attempts == NULL) {
             list_remove(&b->gone_attempts, &oldest->node);

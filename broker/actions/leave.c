@@ -42,7 +42,7 @@ static void work_off(actionbroker *broker, uint64_t budget)
 {
     uint64_t spent = 0;
     while (broker->leaving.first != NULL && (spent < budget || broker->leaving_calls > LEAVING_CALLS_MAX)) {
-        action_party *oldest = list_item(broker->leaving.first, action_party, node);
+        action_party *oldest = list_item(broker->leaving.first, action_party, node); /* NOLINT(clang-analyzer-unix.Malloc): forget() unlinks it */
         const uint64_t cost = end_one(oldest);
         spent += cost;
         if (cost == 0) {

@@ -17,7 +17,7 @@ static bool forget_one(bus_port *port)
 void remote_ended_take_turn(bus_remote *b)
 {
     for (unsigned left = A_TURN; b->ended.first != NULL && left > 0; left--) {
-        bus_port *oldest = list_item(b->ended.first, bus_port, in_ended);
+        bus_port *oldest = list_item(b->ended.first, bus_port, in_ended); /* NOLINT(clang-analyzer-unix.Malloc): list_remove() unlinks it */
         if (!forget_one(oldest)) {
             list_remove(&b->ended, &oldest->in_ended);
             free(oldest);
