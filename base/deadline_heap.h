@@ -14,17 +14,6 @@ typedef binary_heap deadline_heap; /* of deadline_nodes only */
 
 enum { DEADLINES_A_ROUND = 16, DEADLINES_LATE_A_ROUND = 240 };
 
-/* How many that are due may be seen to before others have a turn: some, and one more for each millisecond that the first is
- * late. So a flood of deadlines costs others little at a time, and does not fall behind for long. */
-static inline uint64_t deadline_budget(const deadline_node *first, uint64_t now_ms)
-{
-    if (first == NULL || first->at_ms > now_ms) {
-        return 0;
-    }
-    const uint64_t late_ms = now_ms - first->at_ms;
-    return DEADLINES_A_ROUND + (late_ms < DEADLINES_LATE_A_ROUND ? late_ms : DEADLINES_LATE_A_ROUND);
-}
-
 static inline void deadline_heap_fini(deadline_heap *heap)
 {
     heap_fini(heap);
@@ -49,6 +38,22 @@ static inline void deadline_heap_remove(deadline_heap *heap, deadline_node *node
 static inline deadline_node *deadline_heap_first(const deadline_heap *heap)
 {
     return (deadline_node *)heap_first(heap);
+}
+
+/* The first, if its time has come; else NULL. */
+static inline deadline_node *deadline_heap_due(const deadline_heap *heap, uint64_t now_ms)
+{
+    deadline_node *first = deadline_heap_first(heap);
+    return first != NULL && first->at_ms <= now_ms ? first : NULL;
+}
+
+/* How many that are due may be seen to before others have a turn: some, and one more for each millisecond that the first is
+ * late. So a flood of deadlines costs others little at a time, and does not fall behind for long. */
+static inline uint64_t deadline_heap_budget(const deadline_heap *heap, uint64_t now_ms)
+{
+    const deadline_node *first = deadline_heap_due(heap, now_ms);
+    const uint64_t late_ms = first != NULL ? now_ms - first->at_ms : 0;
+    return DEADLINES_A_ROUND + (late_ms < DEADLINES_LATE_A_ROUND ? late_ms : DEADLINES_LATE_A_ROUND);
 }
 
 #endif

@@ -101,10 +101,10 @@ void actionbroker_expire(actionbroker *broker)
     const uint64_t now_ms = broker->clock->now_ms;
     actionbroker_enter(broker);
     action_parties_take_turn(broker);
-    deadline_node *first = deadline_heap_first(&broker->deadlines);
-    for (uint64_t left = deadline_budget(first, now_ms); left > 0 && first != NULL && first->at_ms <= now_ms; left--) {
-        running_call_expire((running_call *)(void *)((char *)first - offsetof(running_call, deadline)));
-        first = deadline_heap_first(&broker->deadlines);
+    deadline_node *due;
+    for (uint64_t left = deadline_heap_budget(&broker->deadlines, now_ms);
+         left > 0 && (due = deadline_heap_due(&broker->deadlines, now_ms)) != NULL; left--) {
+        running_call_expire((running_call *)(void *)((char *)due - offsetof(running_call, deadline)));
     }
     action_cache_expire(&broker->cache, now_ms);
     actionbroker_leave(broker);

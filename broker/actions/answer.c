@@ -7,11 +7,7 @@ static running_call *find_attempt(action_party *provider, uint64_t ref)
 {
     actionbroker *broker = provider->broker;
     running_call *call = (running_call *)hash_index_first(&broker->by_ref, ref);
-    if (call == NULL || call->provider != provider) {
-        broker->stats.late++;
-        return NULL;
-    }
-    if (running_call_waited_for(call) == NULL) {
+    if (call == NULL || call->provider != provider || running_call_waited_for(call) == NULL) {
         broker->stats.late++;
         return NULL;
     }

@@ -187,10 +187,11 @@ uint64_t directory_next_deadline_ms(const directory *d)
 
 void directory_expire(directory *d)
 {
-    deadline_node *first = deadline_heap_first(&d->deadlines);
-    for (uint64_t left = deadline_budget(first, d->clock->now_ms); left > 0 && first != NULL && first->at_ms <= d->clock->now_ms;
-         left--, first = deadline_heap_first(&d->deadlines)) {
-        directory_entry *entry = (directory_entry *)(void *)((char *)first - offsetof(directory_entry, deadline));
+    const uint64_t now_ms = d->clock->now_ms;
+    deadline_node *due;
+    for (uint64_t left = deadline_heap_budget(&d->deadlines, now_ms);
+         left > 0 && (due = deadline_heap_due(&d->deadlines, now_ms)) != NULL; left--) {
+        directory_entry *entry = (directory_entry *)(void *)((char *)due - offsetof(directory_entry, deadline));
         if (grow_silent(entry) && entry->ended != NULL) {
             entry->ended(entry->user, LOOM_EEXPIRED); /* it may be gone after that */
         }

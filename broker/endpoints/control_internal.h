@@ -60,6 +60,8 @@ LOOM_MUST_CHECK loom_status control_run_system(bus_server *s, loom_str name, loo
 loom_status control_system_answer(void *user, loom_str name, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
 /* {"status": …, "text": …} */
 control_outcome control_refuse(control_buffer *answer, loom_status st, const char *text);
+/* LOOM_OK: traces may be kept for this reason; else *text says why not. */
+loom_status control_check_reason(loom_str reason, const char **text);
 void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer);
 
 void control_pack_str(msgpack_packer *pk, loom_str text);

@@ -11,6 +11,13 @@
 #include "envelope/id.h"
 #include "trace/record/recorder.h"
 
+loom_status control_check_reason(loom_str reason, const char **text)
+{
+    const bool is_long = reason.len > FRAME_KEEP_REASON_MAX;
+    *text = is_long ? "reason is longer than 23 bytes" : "reason is not UTF-8";
+    return is_long ? LOOM_ETOOBIG : utf8_valid(reason) ? LOOM_OK : LOOM_EINVAL;
+}
+
 control_outcome control_keep(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     loom_trace_context ctx = {.trace_flags = 0};
@@ -20,11 +27,10 @@ control_outcome control_keep(bus_server *s, const control_request *q, const sp_r
     if (trace_id_from_text(ctx.trace_id, q->trace_id) != LOOM_OK) {
         return control_refuse(answer, LOOM_EINVAL, "trace_id is neither 32 hex digits nor a UUID, or all zeros");
     }
-    if (q->reason.len > FRAME_KEEP_REASON_MAX) {
-        return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");
-    }
-    if (!utf8_valid(q->reason)) {
-        return control_refuse(answer, LOOM_EINVAL, "reason is not UTF-8");
+    const char *why;
+    const loom_status st = control_check_reason(q->reason, &why);
+    if (st != LOOM_OK) {
+        return control_refuse(answer, st, why);
     }
     const frame_keep keep = {.trace_id = ctx.trace_id, .reason = q->reason.len > 0 ? q->reason : str_of("asked"), .asks = true};
     return control_ask_who_holds(s, &keep, to, answer);

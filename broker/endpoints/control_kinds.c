@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "base/utf8.h"
 #include "broker/endpoints/control_internal.h"
 #include "trace/record/kinds.h"
 #include "trace/record/recorder.h"
@@ -34,11 +33,10 @@ control_outcome control_keep_kind(const control_request *q, control_buffer *answ
     if ((q->topic.len > 0 && q->capability.len > 0) || !loom_filter_valid(filter)) {
         return refuse_filter(q, answer);
     }
-    if (reason.len > FRAME_KEEP_REASON_MAX) {
-        return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");
-    }
-    if (!utf8_valid(reason)) {
-        return control_refuse(answer, LOOM_EINVAL, "reason is not UTF-8");
+    const char *why;
+    const loom_status fault = control_check_reason(reason, &why);
+    if (fault != LOOM_OK) {
+        return control_refuse(answer, fault, why);
     }
     if (for_ms > FOR_MS_MAX || q->per_second > KINDS_PER_SECOND_MAX) {
         return control_refuse(answer, LOOM_EINVAL, for_ms > FOR_MS_MAX ? "for_ms is more than a day" : "per_second is more than 100");

@@ -119,10 +119,10 @@ void eventbus_expire(eventbus *bus)
         publishers_release_early(bus);
     }
     const uint64_t now_ms = bus->clock->now_ms;
-    deadline_node *first = deadline_heap_first(&bus->deadlines);
-    for (uint64_t left = deadline_budget(first, now_ms); left > 0 && first != NULL && first->at_ms <= now_ms; left--) {
-        subscription_check_deadline(subscription_of(first));
-        first = deadline_heap_first(&bus->deadlines);
+    deadline_node *due;
+    for (uint64_t left = deadline_heap_budget(&bus->deadlines, now_ms);
+         left > 0 && (due = deadline_heap_due(&bus->deadlines, now_ms)) != NULL; left--) {
+        subscription_check_deadline(subscription_of(due));
     }
     loss_look(&bus->losses, bus->clock->now_ms);
     eventbus_leave(bus);

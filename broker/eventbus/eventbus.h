@@ -183,7 +183,7 @@ void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t
 uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber);
 /* More may be delivered: nothing waits for a grant. */
 bool eventbus_has_credit(const eventbus_subscriber *subscriber);
-/* Of the bytes granted. A message may take more than is left. */
+/* Of what was granted. A message may take more bytes than are left. */
 uint64_t eventbus_used_messages(const eventbus_subscriber *subscriber);
 uint64_t eventbus_used_bytes(const eventbus_subscriber *subscriber);
 

@@ -47,7 +47,8 @@ struct eventbus {
     topic_trie *trie;
     uint64_t generation;    /* another one after each change of subscriptions, and after edges of flow have gone */
     topic_match *matches;   /* room for every subscription: finding matches never needs memory */
-    uint64_t work;          /* besides matches: nodes of the trie that they were found among, messages dropped with their queue */
+    uint64_t work;          /* besides matches: nodes of the trie that they were found among, those of subscribers that have gone,
+                               messages dropped with their queue */
     uint32_t match_count;
     uint32_t room;          /* of matches and of deadlines */
     bool running;           /* a call is in progress: callbacks must not call back */
@@ -67,7 +68,6 @@ struct eventbus {
     eventbus_subscriber *later; /* those that granted from inside a callback */
     linked_list leaving;    /* subscribers that have gone, and groups' own */
     uint32_t leaving_subscriptions, leaving_seats; /* theirs, as far as they count, and in groups */
-    uint64_t passed_over;   /* deliveries to those that were not made */
     queue_limits limits[LOOM_QOS_COUNT];
     uint32_t patience;      /* deadlines that publishers wait for a subscriber that takes something */
     uint32_t hold_percent;

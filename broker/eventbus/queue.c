@@ -204,7 +204,7 @@ void subscription_enqueue(publication *p, subscription *s)
     eventbus_drop reason;
     if (s->subscriber->leaving) {
         p->result->matched--;
-        p->bus->passed_over++;
+        p->bus->work++;
         return;
     }
     if (s->group != NULL && group_deliver(s->group, p->view, p->entry, p->result)) {

@@ -17,7 +17,7 @@ const char *eventbus_drop_name(eventbus_drop reason)
 
 uint64_t eventbus_work(const eventbus *bus)
 {
-    return bus->stats.matched + bus->passed_over + bus->work;
+    return bus->stats.matched + bus->work;
 }
 
 eventbus_stats eventbus_get_stats(const eventbus *bus)

@@ -28,24 +28,8 @@ static uint32_t put_exception(pb_buf *out, const ended_hop *h, const loom_span_l
     if (limits->event_count == 0) {
         return 1;
     }
-    const size_t event = pb_open(out, SPAN_EVENTS);
-    pb_fixed64_field(out, EVENT_TIME, h->end_ns);
-    pb_string_field(out, EVENT_NAME, str_of("exception"));
-    const uint32_t dropped = attr_encode_list(out, EVENT_ATTRIBUTES, attrs, sizeof attrs / sizeof *attrs,
-                                              (attr_limits){limits->event_attribute_count, limits->attribute_value_length, 0});
-    if (dropped > 0) {
-        pb_varint_field(out, EVENT_DROPPED_ATTRIBUTES, dropped);
-    }
-    pb_close(out, event);
+    span_put_event(out, "exception", h->end_ns, attrs, sizeof attrs / sizeof *attrs, limits);
     return 0;
-}
-
-static void put_error(pb_buf *out, const ended_hop *h)
-{
-    const size_t status = pb_open(out, SPAN_STATUS);
-    pb_string_field(out, STATUS_MESSAGE, str_of(loom_status_text(h->facts.failure)));
-    pb_varint_field(out, STATUS_CODE, LOOM_SPAN_ERROR);
-    pb_close(out, status);
 }
 
 /* Returns how many did not fit the limits. */
@@ -85,7 +69,7 @@ void ended_hop_write(const ended_hop *h, const loom_tracer *tracer, message_temp
     uint32_t dropped_events = 0;
     if (h->facts.failure != LOOM_OK) {
         dropped_events = put_exception(out, h, &tracer->provider->limits);
-        put_error(out, h);
+        span_put_status(out, LOOM_SPAN_ERROR, loom_status_text(h->facts.failure));
     }
     pb_fixed64_field(out, SPAN_END_TIME, h->end_ns);
     if (dropped > 0) {

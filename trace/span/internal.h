@@ -140,6 +140,11 @@ void context_stack_forget(context_stack *stack, const loom_span *handle);
 
 /* ---- record.c ---- */
 
+/* The fields of an event and of a status, as a span has them. Whoever calls looks at b->failed. */
+void span_put_event(pb_buf *b, const char *name, uint64_t unix_ns, const loom_attr *attrs, size_t attr_count,
+                    const loom_span_limits *limits);
+void span_put_status(pb_buf *b, loom_span_status status, const char *description);
+
 /* Adds attributes with overwriting; counts what is dropped. */
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count);
 void span_record_link(span_recording *rec, const loom_link *link);

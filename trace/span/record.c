@@ -192,6 +192,20 @@ void loom_span_set_double(loom_span *span, const char *key, double value)
     }
 }
 
+void span_put_event(pb_buf *b, const char *name, uint64_t unix_ns, const loom_attr *attrs, size_t attr_count,
+                    const loom_span_limits *limits)
+{
+    size_t message = pb_open(b, SPAN_EVENTS);
+    pb_fixed64_field(b, EVENT_TIME, unix_ns);
+    pb_string_field(b, EVENT_NAME, str_of(name));
+    uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attr_count,
+                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length, 0});
+    if (dropped > 0) {
+        pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
+    }
+    pb_close(b, message);
+}
+
 void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count)
 {
     loom_span_add_event_at(span, name, 0, attrs, attr_count);
@@ -210,15 +224,7 @@ void loom_span_add_event_at(loom_span *span, const char *name, uint64_t unix_ns,
     }
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
-    size_t message = pb_open(b, SPAN_EVENTS);
-    pb_fixed64_field(b, EVENT_TIME, unix_ns != 0 ? unix_ns : clock_unix_ns());
-    pb_string_field(b, EVENT_NAME, str_of(name));
-    uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attrs != NULL ? attr_count : 0,
-                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length, 0});
-    if (dropped > 0) {
-        pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
-    }
-    pb_close(b, message);
+    span_put_event(b, name, unix_ns != 0 ? unix_ns : clock_unix_ns(), attrs, attrs != NULL ? attr_count : 0, limits);
     if (b->failed) {
         pb_rollback(b, mark);
         rec->dropped_events++;
@@ -235,16 +241,8 @@ void loom_span_add_link(loom_span *span, const loom_link *link)
     }
 }
 
-void loom_span_set_status(loom_span *span, loom_span_status status, const char *description)
+void span_put_status(pb_buf *b, loom_span_status status, const char *description)
 {
-    span_recording *rec = span_recording_of(span);
-    if (rec == NULL || (status != LOOM_SPAN_OK && status != LOOM_SPAN_ERROR) || rec->status_stays) {
-        return;
-    }
-    rec->status = status;
-    rec->status_stays = status == LOOM_SPAN_OK; /* OpenTelemetry, trace API, "Set Status" */
-    pb_buf *b = &rec->buf;
-    size_t mark = b->len;
     size_t message = pb_open(b, SPAN_STATUS);
     if (status == LOOM_SPAN_ERROR && description != NULL) {
         size_t before = b->len;
@@ -255,5 +253,18 @@ void loom_span_set_status(loom_span *span, loom_span_status status, const char *
     }
     pb_varint_field(b, STATUS_CODE, status);
     pb_close(b, message);
+}
+
+void loom_span_set_status(loom_span *span, loom_span_status status, const char *description)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec == NULL || (status != LOOM_SPAN_OK && status != LOOM_SPAN_ERROR) || rec->status_stays) {
+        return;
+    }
+    rec->status = status;
+    rec->status_stays = status == LOOM_SPAN_OK; /* OpenTelemetry, trace API, "Set Status" */
+    pb_buf *b = &rec->buf;
+    size_t mark = b->len;
+    span_put_status(b, status, description);
     pin(rec, ATTR_PIN_STATUS, mark);
 }

@@ -28,9 +28,9 @@ bool call_set_cancel(call_set *c, const call_set_key key, loom_bytes id);
 bool call_set_keep_credit(call_set *c, const call_set_key key, loom_bytes id, uint64_t chunks, uint64_t bytes);
 /* Gives out and forgets what was kept. */
 void call_set_take_credit(call_set *c, void (*put)(void *user, loom_bytes id, uint64_t chunks, uint64_t bytes), void *user);
-/* Empties it. over (may be NULL) hears of each call, as often as it was made. */
-/* Empties it, but only one step of that: the set is not used for anything else any more. *at is 0 at first. False: it is empty. */
+/* One step of emptying it: the set is not used for anything else any more. *at is 0 at first. False: it is empty. */
 bool call_set_drop(call_set *c, size_t *at);
+/* Empties it. over (may be NULL) hears of each call, as often as it was made. */
 void call_set_clear(call_set *c, void (*over)(void *user, loom_bytes id), void *user);
 
 #endif
