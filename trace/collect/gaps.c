@@ -102,16 +102,21 @@ bool span_tree_has_gaps(const span_tree *tree)
     return missing && kept;
 }
 
-loom_status span_range_has_gaps(span_range trace, bool *has)
+bool span_range_is_kept(span_range trace)
 {
-    span_tree tree;
     size_t i = 0;
     while (i < trace.count && !is_kept(&trace.spans[i])) {
         i++;
     }
+    return i < trace.count;
+}
+
+loom_status span_range_has_gaps(span_range trace, bool *has)
+{
+    span_tree tree;
     *has = false;
-    if (i == trace.count) {
-        return LOOM_OK; /* as nearly all are */
+    if (!span_range_is_kept(trace)) {
+        return LOOM_OK;
     }
     const loom_status st = span_tree_init(&tree, trace);
     *has = st == LOOM_OK && span_tree_has_gaps(&tree);

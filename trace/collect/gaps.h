@@ -26,5 +26,7 @@ bool span_missing(const tree_node *node, char text[SPAN_MISSING_SIZE]);
 bool span_tree_has_gaps(const span_tree *tree);
 /* The same of the spans of one trace, in any order. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status span_range_has_gaps(span_range trace, bool *has);
+/* Whether a span of it was kept: hardly any trace was. */
+bool span_range_is_kept(span_range trace);
 
 #endif

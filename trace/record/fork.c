@@ -21,7 +21,6 @@ void recorder_forget_in_child(void)
     r->counts = (loom_recorder_counts){0};
     r->inbox.triggers = r->inbox.limited = r->inbox.heard = r->inbox.untold = r->inbox.recent.count = r->inbox.too_many.count = 0;
     r->inbox.thread_runs = false;
-    r->inherited = true;
 }
 
 void recorder_leave_to_parent(recorder *r)
@@ -49,5 +48,4 @@ void recorder_leave_to_parent(recorder *r)
     r->kinds.count = 0;
     r->inbox.first = r->inbox.count = r->inbox.urgent = 0;
     r->inbox.bucket_ns = r->inbox.shut_ns = r->inbox.late_lost_ns = 0;
-    r->inherited = false;
 }

@@ -81,8 +81,7 @@ typedef struct recorder_inbox {
 struct recorder {
     pthread_mutex_t lock;
     atomic_bool on;              /* has been attached to */
-    unsigned mark;               /* fork_mark.h: whose it is; in a forked child it is off until there is a tracer */
-    bool inherited;              /* by a fork's child: what is below is the parent's */
+    unsigned mark;               /* fork_mark.h: whose it is; in a forked child, until there is a tracer, what is below is the parent's */
     /* guarded by lock */
     bool configured;             /* by the program: the environment is not asked */
     size_t bytes;

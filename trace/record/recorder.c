@@ -79,7 +79,7 @@ const known_tracer *recorder_tracer(const recorder *r, uint32_t number)
 /* Lock held. */
 static bool start(recorder *r)
 {
-    if (r->inherited) {
+    if (recorder_is_forked(r)) {
         recorder_leave_to_parent(r);
     }
     const size_t chunk_max = r->bytes / CHUNK_SIZE;
@@ -381,7 +381,7 @@ loom_recorder_counts loom_recorder_counts_now(void)
     counts.triggers_heard = r->inbox.heard;
     counts.triggers_untold = r->inbox.untold;
     pthread_mutex_unlock(&r->inbox.lock);
-    for (size_t i = 0; i < r->chunk_count && !r->inherited; i++) {
+    for (size_t i = 0; i < r->chunk_count && !recorder_is_forked(r); i++) {
         counts.recorded += r->chunks[i]->in_hand ? atomic_load_explicit(&r->chunks[i]->records, memory_order_relaxed) : 0;
     }
     pthread_mutex_unlock(&r->lock);

@@ -28,6 +28,9 @@ static void put_missing(pb_buf *json, const span_tree *tree)
 static loom_status put_gaps(pb_buf *json, span_range trace)
 {
     span_tree tree;
+    if (!span_range_is_kept(trace)) {
+        return LOOM_OK;
+    }
     const loom_status st = span_tree_init(&tree, trace);
     if (st == LOOM_OK && span_tree_has_gaps(&tree)) {
         put_missing(json, &tree);
