@@ -15,6 +15,7 @@
 enum {
     BUS_PART_SIZE = 64 * 1024,
     BUS_PARTS_MS = 100,        /* so long after others have said something: later than that, large frames leave whole */
+    BUS_LANE_AT_ONCE = 1,      /* parts that leave before others of the loop have a turn */
     BUS_LANE_SLICES = 4
 };
 

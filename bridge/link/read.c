@@ -40,7 +40,9 @@ static loom_status move_to_room(link_t *l, size_t want, const uint8_t *data, siz
 {
     link_server *server = l->server;
     if (l->partial != NULL && want <= l->partial_cap && l->block->refs == 1) {
-        memmove(l->partial, data, len);
+        if (data != l->partial) { /* else it stays where it is, however often this comes by */
+            memmove(l->partial, data, len);
+        }
     } else {
         if (server->kept_bytes - l->partial_cap + want > LINK_KEPT_MAX) {
             return LOOM_EFULL;

@@ -49,14 +49,20 @@ static void send_lane(bridge_peer *b)
     const size_t most = alone ? SIZE_MAX : BUS_PART_SIZE;
     const size_t ahead = b->lane.first != NULL && !alone ? BUS_PART_SIZE : 0;
     sp_peer_limit(b->peer, b->deferred.first != NULL ? DEFERRED_AHEAD : ahead);
-    while (b->lane.first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE)) {
+    b->lane_goes_on = false;
+    for (unsigned sent = 0; b->lane.first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE); sent++) {
         loom_bytes slices[BUS_LANE_SLICES];
+        if (sent == BUS_LANE_AT_ONCE) {
+            b->lane_goes_on = true;
+            break;
+        }
         const size_t count = bus_lane_next(&b->lane, most, UINT64_MAX, slices);
         if (count == 0 || !send_bytes(b, slices, count)) {
             return;
         }
         (void)bus_lane_sent(&b->lane);
         b->lane_passed -= b->lane_passed < BUS_PART_SIZE ? b->lane_passed : BUS_PART_SIZE;
+        sp_peer_flush(b->peer); /* what the kernel does not take now it tells of when it can: the lane goes on then */
     }
 }
 
@@ -175,8 +181,8 @@ void bridge_peer_flush(bridge_peer *b)
     }
     if (b->out.w.len > 0) {
         send_message(b);
-        sp_peer_flush(b->peer);
     }
+    sp_peer_flush(b->peer);
     send_lane(b);
     watch_unsent(b);
 }

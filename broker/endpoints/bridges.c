@@ -108,7 +108,7 @@ bool bridge_endpoint_has_turns(const bus_server *s)
         return true;
     }
     for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
-        if (deferred_is_due(b) || credit_is_due(b)) {
+        if (deferred_is_due(b) || credit_is_due(b) || b->lane_goes_on) {
             return true;
         }
     }

@@ -84,6 +84,7 @@ typedef struct bridge_peer {
     bus_outgoing out;
     bus_lane lane;                /* large frames, which leave in parts */
     size_t lane_passed;           /* bytes that left beside it since its last part */
+    bool lane_goes_on;            /* in the next round, whether or not something happens until then */
     bool takes_parts;
     uint64_t small_ms;            /* when one of its agents was told something that is not large */
     bus_parts parts;              /* of a large frame that comes */

@@ -234,6 +234,7 @@ struct bus_remote {
     remote_queue queue;
     bus_lane lane;
     size_t lane_passed;             /* bytes that left beside it since its last part */
+    bool lane_goes_on;              /* in the next round, whether or not something happens until then */
     bool broker_takes_parts;
     uint64_t speaker, speaker_ms;   /* session that was the last to say something, and when another was before it */
     bus_parts parts;                /* of a large frame that comes */

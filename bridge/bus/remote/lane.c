@@ -112,9 +112,14 @@ static size_t part_size(const bus_remote *b)
 loom_status remote_lane_send(bus_remote *b)
 {
     bus_lane *l = &b->lane;
+    b->lane_goes_on = false;
     sp_peer_limit(b->peer, l->first != NULL && part_size(b) == BUS_PART_SIZE ? BUS_PART_SIZE : 0);
-    while (l->first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE)) {
+    for (unsigned sent = 0; l->first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE); sent++) {
         loom_bytes slices[BUS_LANE_SLICES];
+        if (sent == BUS_LANE_AT_ONCE) {
+            b->lane_goes_on = true;
+            break;
+        }
         const size_t count = bus_lane_next(l, part_size(b), b->queue.gone, slices);
         const loom_status st = count > 0 ? sp_peer_send(b->peer, slices, count) : LOOM_ENOTCONN;
         if (st != LOOM_OK) {
@@ -123,6 +128,7 @@ loom_status remote_lane_send(bus_remote *b)
         b->ledger.sent += bus_lane_sent(l);
         b->stats.sent++;
         b->lane_passed -= b->lane_passed < BUS_PART_SIZE ? b->lane_passed : BUS_PART_SIZE;
+        sp_peer_flush(b->peer); /* what the kernel does not take now it tells of when it can: the lane goes on then */
     }
     return LOOM_OK;
 }

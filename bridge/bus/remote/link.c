@@ -28,7 +28,7 @@ void remote_lost(bus_remote *b, const char *why)
     sp_peer *peer = b->peer;
     b->peer = NULL;
     b->state = REMOTE_WAITING;
-    b->must_reattach = false;
+    b->must_reattach = b->lane_goes_on = false;
     bus_parts_clear(&b->parts);
     sp_peer_close(peer);
     bool tell = was_up || b->replaced || b->attempts == 0; /* the first failure; the attempts after it are for debugging */

@@ -79,7 +79,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     bus_remote *b = prepare->data;
     round_end(b);
-    if (b->ended.first == NULL) {
+    if (b->ended.first == NULL && !b->lane_goes_on) {
         uv_idle_stop(&b->turns);
     } else if (b->state != REMOTE_CLOSED) {
         uv_idle_start(&b->turns, on_turns);

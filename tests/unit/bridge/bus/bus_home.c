@@ -110,7 +110,7 @@ bus_remote *home_bridge(bus_home *h, const char *id)
     bus_remote *b;
     assert_status(LOOM_OK, bus_remote_open(&b, &h->loop, &(bus_remote_options){
         .url = h->urls[BUS_SERVER_BRIDGE], .bridge_id = id, .software = "test-bridge/1", .buffer_bytes = 1 << 20,
-        .ping_ms = 200, .silence_ms = 1000, .parts_ms = h->parts_ms, .log = on_log, .user = h}));
+        .ping_ms = h->ping_ms > 0 ? h->ping_ms : 200, .silence_ms = 1000, .parts_ms = h->parts_ms, .log = on_log, .user = h}));
     return b;
 }
 

@@ -20,6 +20,7 @@ typedef struct bus_home {
     bus_server_options options; /* of every server opened here */
     eventbus_options core_options;
     uint32_t parts_ms;          /* of every bridge opened here */
+    uint32_t ping_ms;           /* the same; 0: 200 */
     char folder[64];
     char urls[BUS_SERVER_URLS][96];
     unsigned warnings;          /* lines logged at level warn or error */

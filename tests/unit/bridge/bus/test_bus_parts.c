@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Large messages between bridges and a broker: in parts, beside everybody else's. Here whoever was heard once is beside
  * everybody for ever, however slow the machine is. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "envelope/frame/bus_message.h"
 #include "host/net/sp/sp.h"
 #include "tests/unit/bridge/bus/bus_home.h"
@@ -156,6 +159,97 @@ static void large_calls_and_results_pass(void **state)
     home_until(&w->home, w->loud.results == 1);
     assert_int_equal(FRAME_CALL_OK, w->loud.outcome);
     assert_int_equal('x', w->loud.payload[0]);
+}
+
+/* ---- with nothing else to wake a loop ---- */
+
+/* A broker whose loop is a thread's, so that what it reads wakes nobody here. */
+typedef struct quiet_broker {
+    bus_home home;
+    pthread_t thread;
+    uv_async_t over;
+    atomic_bool is_over;
+} quiet_broker;
+
+static void on_over(uv_async_t *over)
+{
+    (void)over;
+}
+
+static void *turn_until_over(void *arg)
+{
+    quiet_broker *q = arg;
+    while (!atomic_load(&q->is_over)) {
+        home_turn(&q->home);
+    }
+    return NULL;
+}
+
+static void be_quiet(bus_home *h)
+{
+    h->parts_ms = h->options.parts_ms = h->ping_ms = h->options.ping_ms = FOR_EVER_MS;
+    uv_timer_stop(&h->pulse);
+}
+
+static void start_quiet(quiet_broker *q)
+{
+    home_open(&q->home);
+    home_close_server(&q->home);
+    be_quiet(&q->home);
+    home_open_server(&q->home);
+    assert_int_equal(0, uv_async_init(&q->home.loop, &q->over, on_over));
+    assert_int_equal(0, pthread_create(&q->thread, NULL, turn_until_over, q));
+}
+
+static void stop_quiet(quiet_broker *q)
+{
+    atomic_store(&q->is_over, true);
+    uv_async_send(&q->over);
+    pthread_join(q->thread, NULL);
+    uv_close((uv_handle_t *)&q->over, NULL);
+    home_close(&q->home);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+/* Each part brings the next one about, however much of it the kernel takes at once. */
+static void a_large_message_arrives_when_nothing_else_happens(void **state)
+{
+    enum { TIMES = 20, LATE_MS = HOME_DEADLINE_MS / 2 };
+    quiet_broker *q = test_calloc(1, sizeof *q);
+    bus_home *near = test_calloc(1, sizeof *near);
+    test_port from, to;
+    uv_timer_t guard;
+    bool late = false;
+    (void)state;
+    start_quiet(q);
+    home_open(near);
+    memcpy(near->urls[BUS_SERVER_BRIDGE], q->home.urls[BUS_SERVER_BRIDGE], sizeof near->urls[0]);
+    be_quiet(near);
+    uv_timer_init(&near->loop, &guard);
+    guard.data = &late;
+    uv_timer_start(&guard, on_late, LATE_MS, 0);
+    bus_remote *publishes = home_bridge(near, "publishes"), *reads = home_bridge(near, "reads");
+    agent_attach(&from, bus_remote_bus(publishes), "from");
+    agent_attach(&to, bus_remote_bus(reads), "to");
+    agent_grant(&to, 1000000);
+    assert_status(LOOM_OK, agent_subscribe(near, &to, 1, "large", LOOM_QOS_BATCHED, 0));
+    for (unsigned i = 0; i < TIMES; i++) {
+        agent_publish(&from, "small", 0);
+        agent_publish(&from, "large", LARGE);
+        home_until(near, to.delivered > i || late);
+        assert_false(late);
+    }
+    uv_close((uv_handle_t *)&guard, NULL);
+    home_close_bridge(near, publishes, 0);
+    home_close_bridge(near, reads, 0);
+    home_close(near);
+    stop_quiet(q);
+    test_free(near);
+    test_free(q);
 }
 
 /* ---- losses ---- */
@@ -411,6 +505,7 @@ int main(void)
         IN_PARTS(a_large_delivery_to_many_sessions_travels_once),
         IN_PARTS(what_is_alone_leaves_whole),
         IN_PARTS(large_calls_and_results_pass),
+        cmocka_unit_test(a_large_message_arrives_when_nothing_else_happens),
         IN_PARTS(a_message_whose_last_part_has_not_left_survives_the_connection),
         IN_PARTS(a_close_amid_parts_says_what_it_left_behind),
         IN_PARTS(a_close_with_time_sends_all_parts_first),
