@@ -29,12 +29,13 @@ enum {
     SESSIONS_A_ROUND = 64,                 /* are seen to when all are, before others have a turn: some 0.1 ms */
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
     SESSION_SLICE = 32 * 1024,             /* of a turn: after each, others are looked for. Some 40 µs of work */
-    SESSION_SLICE_BESIDE = 8 * 1024,       /* the same when there were some, one of the last so many times */
+    SESSION_SLICE_BESIDE = 8 * 1024,       /* the same when there were some, one of the last so many times; */
+    SESSION_SLICE_FAR = 4 * 1024,          /* with the broker in another process, whose slices others wait behind as well */
     SESSION_BESIDE = 4,
     SESSION_SLICE_ALONE = 64 * 1024,       /* the same when there were none so many times: looking is a system call */
     SESSION_ALONE = 16,
     SESSION_TURN_FRAME = 2048,             /* what any frame but a publish costs besides: it is work, however short it is */
-    SESSION_AHEAD_MAX = 32 * 1024,         /* work that a broker in another process has not come to: that of others is behind it */
+    SESSION_AHEAD_MAX = 16 * 1024,         /* work that a broker in another process has not come to: that of others is behind it */
     SESSION_AHEAD_ALONE = 512 * 1024,      /* the same while no other session says anything */
     SESSION_AHEAD_MS = 10,                 /* how long a session waits for it at most */
     SESSION_GOODBYES = 8,                  /* in a round: some 10 µs each */
@@ -171,7 +172,10 @@ void session_grant_publish(session *s);
 /* How much it may do until it looks for others again. */
 static inline uint32_t session_slice(const session *s)
 {
-    return s->alone < SESSION_BESIDE ? SESSION_SLICE_BESIDE : s->alone < SESSION_ALONE ? SESSION_SLICE : SESSION_SLICE_ALONE;
+    if (s->alone < SESSION_BESIDE) {
+        return s->bridge->options.bus->mark != 0 ? SESSION_SLICE_FAR : SESSION_SLICE_BESIDE;
+    }
+    return s->alone < SESSION_ALONE ? SESSION_SLICE : SESSION_SLICE_ALONE;
 }
 
 /* Whether its turn ends early, for others that wait. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/batch.h"
 
+#include "base/thread.h"
 #include "trace/otlp/fields.h"
 
 #include <stdlib.h>
 
+enum { REST_SPANS = 64 };                 /* after so many the exporter's thread may rest */
 #define REQUEST_KEEP_MAX (4u * 1024u * 1024u) /* bytes: a buffer that grew beyond is given back */
 
 loom_status batch_init(batch *b, size_t max_spans)
@@ -65,6 +67,9 @@ static void put_scope(pb_buf *out, const batch_group *group)
     pb_raw(out, group->scope->encoded.data, group->scope->encoded.len);
     const span_record *r = group->from;
     for (size_t i = 0; i < group->count; i++, r = r->next) {
+        if (i % REST_SPANS == 0) {
+            thread_rest();
+        }
         pb_raw(out, span_record_bytes(r), r->len);
     }
 }

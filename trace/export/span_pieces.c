@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/span_pieces.h"
 
+#include "base/thread.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/read.h"
 
@@ -102,6 +103,7 @@ static bool add(void *user, const otlp_span *span)
     }
     if (c->open && p->bytes.len - p->items[p->count - 1].at + around + span->span.len > c->target) {
         close_piece(c);
+        thread_rest();
     }
     if (c->open) {
         go_on(c, span);
