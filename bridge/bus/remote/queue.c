@@ -127,7 +127,6 @@ loom_status remote_queue_send(bus_remote *b)
         if (sp_peer_unsent(b->peer) >= AHEAD_BYTES) {
             sp_peer_flush(b->peer);
             if (sp_peer_unsent(b->peer) >= AHEAD_BYTES) {
-                b->lane_goes_on = false;
                 return LOOM_OK; /* goes on when the kernel has taken some */
             }
         }
