@@ -13,6 +13,7 @@ static void mark_dirty(link_t *l)
     if (!l->dirty) {
         l->dirty = true;
         list_append(&l->server->dirty, &l->dirty_node);
+        link_server_stay_awake(l->server); /* what it says may come when the server has looked for the last time before the loop sleeps */
     }
 }
 

@@ -157,6 +157,8 @@ void link_server_await_hello(link_server *server);
 void link_server_new_round(link_server *server);
 /* Sees to what has lain idle, or has waited too long, in the next of a walk over all links. */
 void link_server_tick_some(link_server *server);
+/* The loop does not sleep before the next set_alarm(). */
+void link_server_stay_awake(link_server *server);
 /* Whether the loop may sleep in it, and for how long: last before it polls. */
 void link_server_set_alarm(link_server *server);
 /* Writes what some links have to say; the others have their turn later in the round, or in the next. */

@@ -300,6 +300,11 @@ static void on_late(uv_timer_t *timer)
     link_server_woke(timer->data);
 }
 
+void link_server_stay_awake(link_server *server)
+{
+    uv_idle_start(&server->spin, on_spin);
+}
+
 static link_t *first_of(const linked_list *list)
 {
     return list_item(list->first, link_t, paused_node);
@@ -321,7 +326,7 @@ void link_server_set_alarm(link_server *server)
 {
     if (server->held.first != NULL || server->flying.first != NULL || server->dirty.first != NULL || server->lost.first != NULL ||
         server->to_tick != NULL || bridge_goes_on(server->bridge)) {
-        uv_idle_start(&server->spin, on_spin);
+        link_server_stay_awake(server);
     } else {
         uv_idle_stop(&server->spin);
     }

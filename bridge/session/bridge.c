@@ -143,7 +143,7 @@ void bridge_ask_to_move(bridge *b, uint32_t within_ms)
 bool bridge_goes_on(const bridge *b)
 {
     return b->to_tick != NULL || b->to_move != NULL || b->owed.first != NULL || b->gone_attempts.first != NULL ||
-           b->keeps_due.first != NULL;
+           b->keeps_due.first != NULL || b->refusals.first != NULL;
 }
 
 void bridge_wind_down(bridge *b)

@@ -42,6 +42,11 @@ static void send_message(bridge_peer *b)
     bus_outgoing_clear(&b->out);
 }
 
+bool bridge_peer_takes_parts_now(const bridge_peer *b)
+{
+    return b->peer != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE);
+}
+
 /* Hands parts to the connection while it has little to send, or others have sent much since. */
 static void send_lane(bridge_peer *b)
 {
@@ -50,7 +55,7 @@ static void send_lane(bridge_peer *b)
     const size_t ahead = b->lane.first != NULL && !alone ? BUS_PART_SIZE : 0;
     sp_peer_limit(b->peer, b->deferred.first != NULL ? DEFERRED_AHEAD : ahead);
     b->lane_goes_on = false;
-    for (unsigned sent = 0; b->lane.first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE); sent++) {
+    for (unsigned sent = 0; b->lane.first != NULL && bridge_peer_takes_parts_now(b); sent++) {
         loom_bytes slices[BUS_LANE_SLICES];
         if (sent == BUS_LANE_AT_ONCE) {
             b->lane_goes_on = true;

@@ -102,13 +102,20 @@ void bridge_endpoint_take_turns(bus_server *s)
     }
 }
 
+/* It has been given something since it was flushed: one that ends tells the agents of others. */
+static bool has_more_to_say(const bridge_peer *b)
+{
+    return b->failed != LOOM_OK || b->out.w.len > 0 || b->refusals.first != NULL || b->lane_goes_on ||
+           (b->lane.first != NULL && bridge_peer_takes_parts_now(b));
+}
+
 bool bridge_endpoint_has_turns(const bus_server *s)
 {
     if (s->bridges.gone != NULL) {
         return true;
     }
     for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
-        if (deferred_is_due(b) || credit_is_due(b) || b->lane_goes_on) {
+        if (deferred_is_due(b) || credit_is_due(b) || has_more_to_say(b)) {
             return true;
         }
     }

@@ -179,6 +179,8 @@ void bridge_peer_fail(bridge_peer *b, loom_status why, const char *text);
 void bridge_peer_report(bridge_peer *b, bool ask);
 /* So much waits for a bridge that does not read that only what cannot be refused may be added. */
 bool bridge_peer_is_full(const bridge_peer *b);
+/* A part of what is in its lane may leave now. */
+bool bridge_peer_takes_parts_now(const bridge_peer *b);
 /* Sends what was written, with a report when one is due, and holds back a bridge that does not keep up. */
 void bridge_peer_flush(bridge_peer *b);
 

@@ -73,8 +73,9 @@ void loop_write(agent_loop *loop, bool all)
     bool ready = send_queue_ready(q);
     if (!ready && !q->writing) {
         atomic_store_explicit(&loop->unwritten, false, memory_order_relaxed);
-    } else if (!all && loop->writable && !q->writing) {
-        loop_wake(loop); /* somebody queued more meanwhile, and relied on this write */
+    }
+    if (!all && loop->writable && !q->writing && (ready || loop->spans_wait)) {
+        loop_wake(loop); /* somebody queued more meanwhile, or had spans for the loop, and relied on this write */
     }
 }
 

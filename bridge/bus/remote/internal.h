@@ -192,6 +192,8 @@ void remote_spans_down(bus_remote *b);
 void remote_spans_answered(bus_remote *b, const frame_span_credit *f);
 /* Puts a frame of them behind what waits, when there is one. */
 void remote_spans_send(bus_remote *b);
+/* There may be some, and little enough else waits. */
+bool remote_spans_are_due(const bus_remote *b);
 
 /* ---- what the broker says (frames.c) ---- */
 

@@ -123,6 +123,7 @@ uint64_t remote_queue_envelopes(const remote_queue *q)
 loom_status remote_queue_send(bus_remote *b)
 {
     remote_queue *q = &b->queue;
+    b->lane_goes_on = false; /* while the kernel takes nothing, it tells when it does */
     while (q->first != NULL && q->first->out.w.len > 0) {
         if (sp_peer_unsent(b->peer) >= AHEAD_BYTES) {
             sp_peer_flush(b->peer);

@@ -70,6 +70,13 @@ static void round_end(bus_remote *b)
     }
 }
 
+/* In the next round, whether or not something happens until then. What the kernel did not take it tells of when it can. */
+static bool goes_on(const bus_remote *b)
+{
+    return b->ended.first != NULL || b->lane_goes_on ||
+           (b->state == REMOTE_UP && (b->must_reattach || remote_spans_are_due(b) || (b->due.first != NULL && !remote_is_behind(b))));
+}
+
 static void on_turns(uv_idle_t *turns)
 {
     remote_ended_take_turn(turns->data);
@@ -79,7 +86,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     bus_remote *b = prepare->data;
     round_end(b);
-    if (b->ended.first == NULL && !b->lane_goes_on) {
+    if (!goes_on(b)) {
         uv_idle_stop(&b->turns);
     } else if (b->state != REMOTE_CLOSED) {
         uv_idle_start(&b->turns, on_turns);

@@ -71,13 +71,14 @@ void remote_spans_answered(bus_remote *b, const frame_span_credit *f)
     }
 }
 
+bool remote_spans_are_due(const bus_remote *b)
+{
+    return b->spans_wait && remote_waiting(b) <= SPANS_BEHIND_MAX;
+}
+
 void remote_spans_send(bus_remote *b)
 {
-    if (!b->spans_wait || remote_waiting(b) > SPANS_BEHIND_MAX) {
-        return;
-    }
-    b->spans_wait = span_link_take(b->options.spans, &b->carrier, put, b);
-    if (b->spans_wait) {
-        (void)uv_async_send(&b->spans_wake); /* the next one in the next round */
+    if (remote_spans_are_due(b)) {
+        b->spans_wait = span_link_take(b->options.spans, &b->carrier, put, b); /* the next one in the next round */
     }
 }

@@ -7,6 +7,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+static void on_last(uv_prepare_t *last)
+{
+    link_fixture *f = last->data;
+    if (f->before_sleep != NULL) {
+        f->before_sleep(f);
+    }
+}
+
+/* Those that start later run earlier. */
+static void start_last(link_fixture *f)
+{
+    uv_prepare_init(&f->loop, &f->last);
+    f->last.data = f;
+    uv_prepare_start(&f->last, on_last);
+    uv_unref((uv_handle_t *)&f->last);
+}
+
 loom_status link_fixture_open(link_fixture *f, const bridge_options *options, const link_server_options *link)
 {
     memset(f, 0, sizeof *f);
@@ -18,6 +35,7 @@ loom_status link_fixture_open(link_fixture *f, const bridge_options *options, co
     assert_int_equal(0, uv_loop_init(&f->loop));
     snprintf(f->dir, sizeof f->dir, "/tmp/loom-link-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
+    start_last(f);
     loom_status st = bridge_create(&f->bridge, &f->clock, &with);
     if (st == LOOM_OK) {
         st = link_server_open(&f->server, &f->loop, &f->clock, f->bridge, link);
@@ -60,6 +78,7 @@ void link_fixture_close(link_fixture *f)
         bridge_destroy(f->bridge);
     }
     assert_int_equal(f->bus.attached, f->bus.detached);
+    uv_close((uv_handle_t *)&f->last, NULL);
     assert_int_equal(0, uv_run(&f->loop, UV_RUN_DEFAULT));
     assert_int_equal(0, uv_loop_close(&f->loop));
     assert_int_equal(0, rmdir(f->dir)); /* the socket is gone */

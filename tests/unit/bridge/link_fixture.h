@@ -20,6 +20,8 @@ typedef struct link_fixture {
     char dir[32];            /* for sockets */
     char url[URL_MAX];       /* where it listens */
     bool closed;
+    uv_prepare_t last;       /* runs when the server has looked for the last time before the loop sleeps */
+    void (*before_sleep)(struct link_fixture *f);
 } link_fixture;
 
 #define until(f, condition) wait_until((uv_run(&(f)->loop, UV_RUN_NOWAIT), (condition)), LINK_DEADLINE_MS)

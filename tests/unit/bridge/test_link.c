@@ -359,6 +359,34 @@ static void deliver(link_fixture *f, const char *agent, size_t payload, size_t c
     uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
+/* As another part of the loop may, which reads what it had put off, say. */
+static void deliver_before_sleep(link_fixture *f)
+{
+    loom_envelope *env = fake_message("a.b", "other", 100);
+    f->before_sleep = NULL;
+    fake_bus_deliver(&f->bus, "a", 1, loom_envelope_wire(env));
+    loom_envelope_unref(env);
+    assert_int_equal(0, uv_backend_timeout(&f->loop));
+}
+
+static void what_comes_just_before_the_loop_sleeps_leaves_at_once(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    until(&f, uv_backend_timeout(&f.loop) != 0);
+    f.before_sleep = deliver_before_sleep;
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    uv_run(&f.loop, UV_RUN_ONCE);
+    link_peer_hear(&p);
+    assert_int_equal(1, link_peer_count(&p, FRAME_DELIVER));
+    until(&f, uv_backend_timeout(&f.loop) != 0);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
 static void a_slow_reader_gets_everything_in_the_end(void **state)
 {
     (void)state;
@@ -912,6 +940,7 @@ int main(void)
         cmocka_unit_test(a_large_frame_is_read_in_pieces_while_others_wait),
         cmocka_unit_test(a_flood_and_a_goodbye_are_taken_in_order),
         cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
+        cmocka_unit_test(what_comes_just_before_the_loop_sleeps_leaves_at_once),
         cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
         cmocka_unit_test(what_a_socket_did_not_take_when_writing_fails_is_given_back),
         cmocka_unit_test(what_a_socket_did_not_take_of_a_write_that_waited_is_given_back),

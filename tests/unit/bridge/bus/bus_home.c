@@ -27,6 +27,44 @@ static void on_pulse(uv_timer_t *timer)
     }
 }
 
+static void on_first(uv_prepare_t *first)
+{
+    bus_home *h = first->data;
+    uv_prepare_stop(first);
+    h->at_first(h->user);
+}
+
+static void on_last(uv_prepare_t *last)
+{
+    bus_home *h = last->data;
+    if (h->at_last != NULL) {
+        h->at_last(h->user);
+    }
+}
+
+/* Those that start later run earlier. */
+static void start_last(bus_home *h)
+{
+    uv_prepare_init(&h->loop, &h->first);
+    uv_prepare_init(&h->loop, &h->last);
+    h->first.data = h->last.data = h;
+    uv_prepare_start(&h->last, on_last);
+    uv_unref((uv_handle_t *)&h->last);
+}
+
+void home_at_first(bus_home *h, void (*call)(void *user), void *user)
+{
+    h->at_first = call;
+    h->user = user;
+    uv_prepare_start(&h->first, on_first);
+}
+
+void home_be_quiet(bus_home *h)
+{
+    h->parts_ms = h->options.parts_ms = h->ping_ms = h->options.ping_ms = HOME_FOR_EVER_MS;
+    uv_timer_stop(&h->pulse);
+}
+
 void home_open(bus_home *h)
 {
     static const char *const names[BUS_SERVER_URLS] = {"pull", "pub", "bridge", "control"};
@@ -45,6 +83,7 @@ void home_open(bus_home *h)
     uv_timer_init(&h->loop, &h->pulse);
     h->pulse.data = h;
     uv_timer_start(&h->pulse, on_pulse, 1, 1);
+    start_last(h);
     home_open_server(h);
 }
 
@@ -94,6 +133,8 @@ void home_close(bus_home *h)
         home_close_server(h);
     }
     uv_close((uv_handle_t *)&h->pulse, NULL);
+    uv_close((uv_handle_t *)&h->first, NULL);
+    uv_close((uv_handle_t *)&h->last, NULL);
     for (uint64_t until_ms = uv_hrtime() / 1000000 + HOME_DEADLINE_MS; uv_loop_alive(&h->loop);) {
         assert_true(uv_hrtime() / 1000000 < until_ms); /* a failed test has left something open */
         uv_run(&h->loop, UV_RUN_ONCE);

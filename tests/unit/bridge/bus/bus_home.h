@@ -9,7 +9,7 @@
 #include "broker/endpoints/server.h"
 #include "tests/support/check.h"
 
-enum { HOME_DEADLINE_MS = 10000 };
+enum { HOME_DEADLINE_MS = 10000, HOME_FOR_EVER_MS = 1000000000 };
 
 typedef struct bus_home {
     uv_loop_t loop;
@@ -26,6 +26,9 @@ typedef struct bus_home {
     unsigned warnings;          /* lines logged at level warn or error */
     unsigned closed;            /* things that have told that they are closed */
     bus_remote_losses lost;     /* with the last bridge that was closed */
+    uv_prepare_t first, last;   /* of all that run before the loop sleeps */
+    void (*at_first)(void *user), (*at_last)(void *user); /* the former once; NULL: nothing */
+    void *user;
 } bus_home;
 
 void home_open(bus_home *h);
@@ -37,6 +40,10 @@ void home_close_server(bus_home *h);
 void home_restart(bus_home *h);
 /* One round of the loop. */
 void home_turn(bus_home *h);
+/* Nothing is due for ever but what the test brings about: for whatever is opened from here on. */
+void home_be_quiet(bus_home *h);
+/* Once, before whatever is open looks for the last time whether the loop may sleep. */
+void home_at_first(bus_home *h, void (*call)(void *user), void *user);
 
 /* Runs the loop until the condition is true; fails the test after the deadline. */
 #define home_until(h, condition)                                                                      \

@@ -8,7 +8,7 @@
 #include "host/net/sp/sp.h"
 #include "tests/unit/bridge/bus/bus_home.h"
 
-enum { LARGE = 1000 * 1000, FOR_EVER_MS = 1000000000 };
+enum { LARGE = 1000 * 1000 };
 
 typedef struct parts_world {
     bus_home home;
@@ -30,7 +30,7 @@ static int setup(void **state)
     parts_world *w = test_calloc(1, sizeof *w);
     home_open(&w->home);
     home_close_server(&w->home);
-    w->home.parts_ms = w->home.options.parts_ms = FOR_EVER_MS;
+    w->home.parts_ms = w->home.options.parts_ms = HOME_FOR_EVER_MS;
     home_open_server(&w->home);
     w->from = home_bridge(&w->home, "from");
     w->to = home_bridge(&w->home, "to");
@@ -185,17 +185,11 @@ static void *turn_until_over(void *arg)
     return NULL;
 }
 
-static void be_quiet(bus_home *h)
-{
-    h->parts_ms = h->options.parts_ms = h->ping_ms = h->options.ping_ms = FOR_EVER_MS;
-    uv_timer_stop(&h->pulse);
-}
-
 static void start_quiet(quiet_broker *q)
 {
     home_open(&q->home);
     home_close_server(&q->home);
-    be_quiet(&q->home);
+    home_be_quiet(&q->home);
     home_open_server(&q->home);
     assert_int_equal(0, uv_async_init(&q->home.loop, &q->over, on_over));
     assert_int_equal(0, pthread_create(&q->thread, NULL, turn_until_over, q));
@@ -228,7 +222,7 @@ static void a_large_message_arrives_when_nothing_else_happens(void **state)
     start_quiet(q);
     home_open(near);
     memcpy(near->urls[BUS_SERVER_BRIDGE], q->home.urls[BUS_SERVER_BRIDGE], sizeof near->urls[0]);
-    be_quiet(near);
+    home_be_quiet(near);
     uv_timer_init(&near->loop, &guard);
     guard.data = &late;
     uv_timer_start(&guard, on_late, LATE_MS, 0);

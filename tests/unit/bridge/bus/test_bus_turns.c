@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Agents of one bridge take turns: what one has sent that is much work, or is owed, does not stand before what others say. */
+#include "bridge/bus/refused_calls.h"
 #include "broker/endpoints/internal.h"
 #include "host/net/sp/sp.h"
 #include "tests/unit/bridge/bus/bus_home.h"
@@ -262,6 +263,64 @@ static void what_an_nng_program_pushes_does_not_keep_others_waiting(void **state
     frame_writer_fini(&w);
 }
 
+/* ---- before the loop sleeps ---- */
+
+typedef struct quiet_world {
+    bus_home home;
+    bus_remote *slow, *other; /* the latter came later, and is written to first */
+    test_port provider, caller;
+    bool answered, slept; /* the answer was about to leave; and the loop would have slept with it */
+} quiet_world;
+
+/* As when the provider's bridge does not read, and the call was one of those that were put off. */
+static void refuse_call(void *user)
+{
+    quiet_world *w = user;
+    bridge_peer *slow = w->home.server->bridges.first->next;
+    void *session;
+    size_t at = 0;
+    assert_true(number_table_next(&slow->sessions, &at, &session));
+    assert_true(refused_calls_add(&slow->refusals, session, (loom_bytes){w->provider.call_id, w->provider.call_id_len}));
+}
+
+static void look(void *user)
+{
+    quiet_world *w = user;
+    if (w->home.server->bridges.first->out.w.len > 0) {
+        w->answered = true;
+        w->slept = w->slept || uv_backend_timeout(&w->home.loop) != 0;
+    }
+}
+
+static void the_answer_to_a_refused_call_waits_for_nothing(void **state)
+{
+    quiet_world *w = test_calloc(1, sizeof *w);
+    (void)state;
+    home_open(&w->home);
+    home_close_server(&w->home);
+    home_be_quiet(&w->home);
+    home_open_server(&w->home);
+    w->slow = home_bridge(&w->home, "slow");
+    agent_attach(&w->provider, bus_remote_bus(w->slow), "provider");
+    assert_status(LOOM_OK, agent_provide(&w->home, &w->provider, "work", false));
+    w->other = home_bridge(&w->home, "other");
+    agent_attach(&w->caller, bus_remote_bus(w->other), "caller");
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &w->caller, 1, "none", LOOM_QOS_BATCHED, 0));
+    agent_call(&w->caller, "1", "work");
+    home_until(&w->home, w->provider.calls == 1);
+    w->home.at_last = look;
+    home_at_first(&w->home, refuse_call, w);
+    uv_run(&w->home.loop, UV_RUN_NOWAIT);
+    assert_true(w->answered);
+    assert_false(w->slept);
+    home_until(&w->home, w->caller.results == 1);
+    w->home.at_last = NULL;
+    home_close_bridge(&w->home, w->slow, 0);
+    home_close_bridge(&w->home, w->other, 0);
+    home_close(&w->home);
+    test_free(w);
+}
+
 int main(void)
 {
 #define IN_TURNS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -278,6 +337,7 @@ int main(void)
         IN_TURNS(what_an_agent_is_owed_does_not_keep_others_waiting),
         IN_TURNS(who_has_no_messages_left_has_no_turn),
         IN_TURNS(what_an_nng_program_pushes_does_not_keep_others_waiting),
+        cmocka_unit_test(the_answer_to_a_refused_call_waits_for_nothing),
     };
     return cmocka_run_group_tests_name("bus_turns", tests, NULL, NULL);
 }
