@@ -55,7 +55,7 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
 
 void link_log_refusal(link_server *server, const char *peer, loom_status why)
 {
-    bridge_log_refusal(server->bridge, peer, why == LOOM_EFULL ? "no room for another agent" : loom_status_text(why));
+    bridge_log_refusal(server->bridge, peer, why == LOOM_ENOMEM ? loom_status_text(why) : "no room for another agent");
 }
 
 void link_put_refusal(frame_writer *w, loom_status why)
