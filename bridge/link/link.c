@@ -61,7 +61,7 @@ void link_log_refusal(link_server *server, const char *peer, loom_status why)
 void link_put_refusal(frame_writer *w, loom_status why)
 {
     static const char text[] = "the bridge has no room for another agent";
-    const frame_outcome f = {.status = (uint64_t)why, .text = {text, sizeof text - 1}};
+    const frame_outcome f = {.status = (uint64_t)(why == LOOM_EBUSY ? LOOM_EFULL : why), .text = {text, sizeof text - 1}};
     if (frame_put_outcome(w, FRAME_ERROR, &f) != LOOM_OK) {
         frame_writer_clear(w);
     }

@@ -197,7 +197,7 @@ void listener_close(listener *ls); /* once is enough */
 void listener_gone(listener *ls);
 /* Says in the log that link_init() has failed. */
 void link_log_refusal(link_server *server, const char *peer, loom_status why);
-/* Appends the frame that tells an agent why it cannot be served. */
+/* Appends the frame that tells an agent why it cannot be served: LOOM_EBUSY as LOOM_EFULL. */
 void link_put_refusal(frame_writer *w, loom_status why);
 /* What the HTTP server counts; zeros when nobody listens there. */
 http_server_counts link_http_counts(const link_server *server);
