@@ -108,6 +108,20 @@ static inline loom_str str_trim(loom_str text)
     return text;
 }
 
+/* The same, and without line ends: one may be left over of what was typed, or read from a file. */
+static inline loom_str str_trim_lines(loom_str text)
+{
+    static const char space[] = {' ', '\t', '\r', '\n'};
+    while (text.len > 0 && memchr(space, text.data[0], sizeof space) != NULL) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len > 0 && memchr(space, text.data[text.len - 1], sizeof space) != NULL) {
+        text.len--;
+    }
+    return text;
+}
+
 static inline bool str_starts_with(loom_str text, const char *start)
 {
     const size_t len = strlen(start);

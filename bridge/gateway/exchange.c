@@ -226,7 +226,7 @@ static void fail(exchange *x, uint16_t status, const char *code, const char *det
 
 void exchange_fail(exchange *x, uint16_t status, const char *code, const char *format, ...)
 {
-    char detail[PROBLEM_SIZE];
+    char detail[FRAME_TEXT_MAX + 1];
     va_list args;
     va_start(args, format);
     vsnprintf(detail, sizeof detail, format, args);

@@ -141,7 +141,7 @@ void exchange_fail(exchange *x, uint16_t status, const char *code, const char *f
 /* 503: there is no memory for the answer. */
 void exchange_fail_memory(exchange *x);
 /* The JSON of one, without a line's end; returns its length, below PROBLEM_JSON_SIZE. */
-enum { PROBLEM_JSON_SIZE = 6 * (FRAME_TEXT_MAX + PROBLEM_SIZE) + 256 }; /* a byte becomes six at most: \u001b */
+enum { PROBLEM_JSON_SIZE = 6 * (FRAME_TEXT_MAX + FRAME_TEXT_MAX) + 256 }; /* code and detail; a byte becomes six at most: \u001b */
 size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *code, const char *detail);
 
 /* ---- parameters.c ---- */
@@ -232,7 +232,7 @@ typedef struct pending {
     uint64_t deadline_ms;
     uint16_t status;         /* of the answer, once it is known; 0: it is not */
     bool gone;               /* its client has left */
-    char code[64];
+    char code[FRAME_TEXT_MAX + 1];
     char text[FRAME_TEXT_MAX + 1];
     uint8_t *payload;
     size_t payload_len;

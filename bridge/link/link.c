@@ -56,13 +56,13 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
 
 void link_log_refusal(link_server *server, const char *peer, loom_status why)
 {
-    bridge_log_refusal(server->bridge, peer, why == LOOM_EFULL ? "no room for another agent" : loom_status_text(why));
+    bridge_log_refusal(server->bridge, peer, why == LOOM_ENOMEM ? loom_status_text(why) : "no room for another agent");
 }
 
 void link_put_refusal(frame_writer *w, loom_status why)
 {
     static const char text[] = "the bridge has no room for another agent";
-    const frame_outcome f = {.status = (uint64_t)why, .text = {text, sizeof text - 1}};
+    const frame_outcome f = {.status = (uint64_t)(why == LOOM_EBUSY ? LOOM_EFULL : why), .text = {text, sizeof text - 1}};
     if (frame_put_outcome(w, FRAME_ERROR, &f) != LOOM_OK) {
         frame_writer_clear(w);
     }

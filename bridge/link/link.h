@@ -84,14 +84,20 @@ struct link {
 
 typedef struct listener_ops {
     void (*close)(listener *ls); /* listener_gone() follows, later */
-    void (*retry)(listener *ls); /* of a listener that is stuck */
+    void (*retry)(listener *ls); /* of a listener that waits */
 } listener_ops;
+
+typedef enum listener_wait {
+    LISTENER_ACCEPTS,
+    LISTENER_WAITS_A_ROUND, /* until somebody has gone, or has been heard */
+    LISTENER_WAITS_A_TICK,  /* there is no memory, or no descriptor: asking all the time would keep a core busy */
+} listener_wait;
 
 struct listener {
     const listener_ops *ops;
     link_server *server;
     listener *next;
-    bool stuck;                  /* holds a connection there was no memory for: try again at the next tick */
+    listener_wait waits;
     bool closing;
 };
 
@@ -103,6 +109,7 @@ struct link_server {
     link_t *links;
     link_t *to_tick;          /* the next of them in a walk over all; NULL: there is none under way */
     listener *listeners;
+    bool listener_waits;      /* one of them, for the next round */
     linked_list dirty;        /* links with something to send, in the order in which it came */
     uv_timer_t tick;
     uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
@@ -122,7 +129,6 @@ struct link_server {
     shared_pool *blocks;      /* of large frames */
     unsigned handles_open;
     uv_timer_t hello;         /* runs while there are connections without hello, until the oldest has had its time */
-    int descriptor_max;       /* of the process */
     int descriptor_limit;     /* agents get no descriptor from here on: the rest is for everything else */
     link_server_stats stats;
     bool stopping;            /* no new connections */
@@ -137,7 +143,8 @@ static inline void link_server_woke(link_server *server)
     server->clock->now_ms = uv_now(server->loop);
 }
 
-/* A new connection: opens its session. LOOM_EFULL, LOOM_ENOMEM: the carrier closes it. */
+/* A new connection: opens its session. LOOM_EFULL, LOOM_ENOMEM: the carrier closes it. LOOM_EBUSY: the same, or it tries
+ * again in the next round. */
 LOOM_MUST_CHECK loom_status link_init(link_t *l, link_server *server, const link_carrier *carrier, const char *peer);
 /* Where the carrier is to put the bytes it reads next, and how many fit. NULL: it is to ask again in the next round. */
 uint8_t *link_room(link_t *l, size_t *room);
@@ -186,11 +193,13 @@ void link_gone(link_t *l);
 void link_server_left(link_server *server);
 /* Puts a listener on the server's list, from which listener_gone() takes it. */
 void listener_init(listener *ls, link_server *server, const listener_ops *ops);
+/* It is to be tried again. */
+void listener_delay(listener *ls, listener_wait until);
 void listener_close(listener *ls); /* once is enough */
 void listener_gone(listener *ls);
 /* Says in the log that link_init() has failed. */
 void link_log_refusal(link_server *server, const char *peer, loom_status why);
-/* Appends the frame that tells an agent why it cannot be served. */
+/* Appends the frame that tells an agent why it cannot be served: LOOM_EBUSY as LOOM_EFULL. */
 void link_put_refusal(frame_writer *w, loom_status why);
 /* What the HTTP server counts; zeros when nobody listens there. */
 http_server_counts link_http_counts(const link_server *server);

@@ -325,7 +325,7 @@ void link_server_new_round(link_server *server)
 void link_server_set_alarm(link_server *server)
 {
     if (server->held.first != NULL || server->flying.first != NULL || server->dirty.first != NULL || server->lost.first != NULL ||
-        server->to_tick != NULL || bridge_goes_on(server->bridge)) {
+        server->to_tick != NULL || server->listener_waits || bridge_goes_on(server->bridge)) {
         link_server_stay_awake(server);
     } else {
         uv_idle_stop(&server->spin);

@@ -43,17 +43,22 @@ void link_server_tick_some(link_server *server)
     }
 }
 
+static void retry_listeners(link_server *server, listener_wait which)
+{
+    for (listener *ls = server->listeners; ls != NULL; ls = ls->next) {
+        if (ls->waits == which && !ls->closing) {
+            ls->waits = LISTENER_ACCEPTS;
+            ls->ops->retry(ls);
+        }
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     link_server *server = timer->data;
     link_server_woke(server);
     bridge_tick(server->bridge);
-    for (listener *ls = server->listeners; ls != NULL; ls = ls->next) {
-        if (ls->stuck && !ls->closing) {
-            ls->stuck = false;
-            ls->ops->retry(ls);
-        }
-    }
+    retry_listeners(server, LISTENER_WAITS_A_TICK);
     server->to_tick = server->to_tick != NULL ? server->to_tick : server->links;
     link_server_tick_some(server);
     shared_pool_tidy(server->blocks);
@@ -80,6 +85,11 @@ void link_server_await_hello(link_server *server)
 static void on_before_poll(uv_prepare_t *prepare)
 {
     link_server *server = prepare->data;
+    if (server->listener_waits) {
+        server->listener_waits = false;
+        link_server_flush_some(server); /* who had to make room in this round closes */
+        retry_listeners(server, LISTENER_WAITS_A_ROUND);
+    }
     if (server->held.first != NULL || server->ahead.first != NULL || bridge_goes_on(server->bridge)) {
         link_server_woke(server);
     }
@@ -116,7 +126,6 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     server->loop = loop;
     server->clock = clock;
     server->bridge = b;
-    server->descriptor_max = descriptors_all();
     server->descriptor_limit = descriptors_limit(DESCRIPTORS_AGENTS);
     if (options != NULL) {
         server->options = *options;
@@ -172,6 +181,12 @@ void listener_init(listener *ls, link_server *server, const listener_ops *ops)
     ls->server = server;
     ls->next = server->listeners;
     server->listeners = ls;
+}
+
+void listener_delay(listener *ls, listener_wait until)
+{
+    ls->waits = until;
+    ls->server->listener_waits |= until == LISTENER_WAITS_A_ROUND;
 }
 
 void listener_close(listener *ls)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The carriers ipc and tcp: libuv streams. A write is tried at once; only what the kernel does not take waits. */
+/* The carriers ipc and tcp: libuv streams. A write is tried at once; only what the kernel does not take waits.
+ * Sockets are accepted here, and not by libuv, which without a descriptor would close whoever waits. */
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +16,7 @@
 #include "host/net/listen.h"
 #include "host/net/write_left.h"
 
-enum { BACKLOG = 511, SOCKET_BUFFER = 1024 * 1024, SOCKET_MODE = 0600 };
+enum { ACCEPTS_MAX = 64 /* in one round */, SOCKET_BUFFER = 1024 * 1024, SOCKET_MODE = 0600 };
 
 typedef union uv_any_stream {
     uv_stream_t stream;
@@ -29,9 +32,10 @@ typedef struct uv_link {
 
 typedef struct uv_listener {
     listener listener;
-    uv_any_stream handle;
+    uv_poll_t poll;
     bool is_pipe;
     listening at;
+    int held; /* has connected, and waits for a place; -1: nobody */
 } uv_listener;
 
 static uv_link *of(link_t *l)
@@ -114,26 +118,19 @@ static void uv_link_close(link_t *l)
 
 /* ---- a listener ---- */
 
-static int init_stream(uv_loop_t *loop, uv_any_stream *s, bool is_pipe)
+static void describe_peer(int fd, bool is_pipe, char *out, size_t size)
 {
-    return is_pipe ? uv_pipe_init(loop, &s->pipe, 0) : uv_tcp_init(loop, &s->tcp);
-}
-
-static void describe_peer(const uv_link *u, bool is_pipe, char *out, size_t size)
-{
-    uv_os_fd_t fd;
     struct sockaddr_storage addr;
-    int len = sizeof addr;
+    socklen_t len = sizeof addr;
     char host[64];
     struct ucred cred;
     socklen_t cred_len = sizeof cred;
     snprintf(out, size, "?");
     if (is_pipe) {
-        if (uv_fileno((const uv_handle_t *)&u->handle.pipe, &fd) == 0 &&
-            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0) {
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0) {
             snprintf(out, size, "ipc:pid=%d,uid=%u", (int)cred.pid, (unsigned)cred.uid);
         }
-    } else if (uv_tcp_getpeername(&u->handle.tcp, (struct sockaddr *)&addr, &len) == 0 &&
+    } else if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0 &&
                uv_ip_name((const struct sockaddr *)&addr, host, sizeof host) == 0) {
         in_port_t port = addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
                                                     : ((struct sockaddr_in *)&addr)->sin_port;
@@ -142,78 +139,127 @@ static void describe_peer(const uv_link *u, bool is_pipe, char *out, size_t size
     }
 }
 
-static void on_refused_closed(uv_handle_t *handle)
+/* The descriptors from the limit on are not for agents: *fd is exchanged for one below, or somebody is asked to go, whose
+ * place is there in the next round (LOOM_EBUSY). LOOM_EFULL: nobody is there to go. */
+static loom_status below_limit(link_server *server, int *fd)
 {
-    free(handle->data);
-}
-
-/* Out of descriptors libuv would try to accept again and again, within one round: the last ones are not for agents. */
-static bool may_stay(const uv_link *u, const link_server *server)
-{
-    uv_os_fd_t fd;
-    if (uv_fileno((const uv_handle_t *)&u->handle.stream, &fd) != 0) {
-        return false;
+    if (*fd < server->descriptor_limit) {
+        return LOOM_OK;
     }
-    const int spare = server->descriptor_max - server->descriptor_limit;
-    return fd < server->descriptor_limit ||
-           (fd < server->descriptor_limit + spare / 2 && bridge_make_room(server->bridge)); /* that one closes in this round */
+    const int low = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+    if (low >= 0 && low < server->descriptor_limit) {
+        close(*fd);
+        *fd = low;
+        return LOOM_OK;
+    }
+    if (low >= 0) {
+        close(low);
+    }
+    const loom_status st = bridge_make_room(server->bridge);
+    return st == LOOM_OK ? LOOM_EBUSY : st;
 }
 
 /* Says why, if the socket takes it at once, and closes. */
-static void turn_away(uv_link *u, loom_status why)
+static void turn_away(link_server *server, int fd, loom_status why)
 {
     frame_writer w;
     frame_writer_init(&w);
     link_put_refusal(&w, why);
     if (w.len > 0) {
-        uv_buf_t buf = uv_buf_init((char *)w.data, (unsigned)w.len);
-        (void)uv_try_write(&u->handle.stream, &buf, 1);
+        (void)send(fd, w.data, w.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     frame_writer_fini(&w);
-    uv_close((uv_handle_t *)&u->handle.stream, on_refused_closed);
+    close(fd);
+    server->stats.connections_refused++;
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+static int open_stream(uv_loop_t *loop, uv_any_stream *s, bool is_pipe, int fd)
 {
-    uv_listener *ls = stream->data;
-    link_server *server = ls->listener.server;
-    if (status < 0) {
-        server->stats.connections_refused++;
-        bridge_log_refusal(server->bridge, "?", uv_strerror(status));
-        return; /* this one connection failed; the listener goes on */
+    int rc = is_pipe ? uv_pipe_init(loop, &s->pipe, 0) : uv_tcp_init(loop, &s->tcp);
+    if (rc == 0 && (rc = is_pipe ? uv_pipe_open(&s->pipe, fd) : uv_tcp_open(&s->tcp, fd)) != 0) {
+        close(fd);
     }
-    uv_link *u = calloc(1, sizeof *u);
-    if (u == NULL || init_stream(server->loop, &u->handle, ls->is_pipe) != 0) {
-        free(u);
-        ls->listener.stuck = true; /* libuv keeps the connection, and takes no other before this one is accepted */
-        return;
-    }
+    return rc;
+}
+
+static void start(uv_link *u, bool is_pipe, int fd)
+{
+    u->link.fd = fd;
     u->handle.stream.data = u;
-    char peer[128];
-    if (uv_accept(stream, &u->handle.stream) != 0) {
-        uv_close((uv_handle_t *)&u->handle.stream, on_refused_closed);
-        return;
-    }
-    describe_peer(u, ls->is_pipe, peer, sizeof peer);
-    loom_status st = LOOM_EFULL;
-    if (!may_stay(u, server)) {
-        bridge_log_refusal(server->bridge, peer, "no descriptor left for another agent");
-    } else if ((st = link_init(&u->link, server, &link_uv_carrier, peer)) != LOOM_OK) {
-        link_log_refusal(server, peer, st);
-    }
-    if (st != LOOM_OK) {
-        server->stats.connections_refused++;
-        turn_away(u, st);
-        return;
-    }
-    (void)uv_fileno((uv_handle_t *)&u->handle.stream, &u->link.fd);
     int size = SOCKET_BUFFER; /* a batch fits; what the system allows is enough */
+    if (open_stream(u->link.server->loop, &u->handle, is_pipe, fd) != 0 || uv_read_start(&u->handle.stream, on_alloc, on_read) != 0) {
+        link_broken(&u->link);
+        return;
+    }
     (void)uv_send_buffer_size((uv_handle_t *)&u->handle.stream, &size);
-    if (!ls->is_pipe) {
+    if (!is_pipe) {
         (void)uv_tcp_nodelay(&u->handle.tcp, 1);
     }
-    if (uv_read_start(&u->handle.stream, on_alloc, on_read) != 0) {
-        link_broken(&u->link);
+}
+
+/* Takes on who has connected, or turns them away. False: the listener holds them until the next round. */
+static bool welcome(uv_listener *ls, int fd)
+{
+    link_server *server = ls->listener.server;
+    char peer[128];
+    describe_peer(fd, ls->is_pipe, peer, sizeof peer);
+    uv_link *u = calloc(1, sizeof *u);
+    loom_status st = u != NULL ? below_limit(server, &fd) : LOOM_ENOMEM;
+    const bool below = st == LOOM_OK;
+    if (below && (st = link_init(&u->link, server, &link_uv_carrier, peer)) == LOOM_OK) {
+        start(u, ls->is_pipe, fd);
+        return true;
+    }
+    free(u);
+    if (st == LOOM_EBUSY) {
+        ls->held = fd;
+        listener_delay(&ls->listener, LISTENER_WAITS_A_ROUND);
+        return false;
+    }
+    if (st == LOOM_EFULL && !below) {
+        bridge_log_refusal(server->bridge, peer, "no descriptor left for another agent");
+    } else {
+        link_log_refusal(server, peer, st);
+    }
+    turn_away(server, fd, st);
+    return true;
+}
+
+/* False: nobody else is to be accepted in this round. */
+static bool accept_one(uv_listener *ls)
+{
+    const int fd = accept4(ls->at.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        return welcome(ls, fd);
+    }
+    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) {
+        return errno != EAGAIN;
+    }
+    char why[128];
+    snprintf(why, sizeof why, "%s: whoever comes waits", strerror(errno));
+    bridge_log_refusal(ls->listener.server->bridge, "?", why);
+    listener_delay(&ls->listener, LISTENER_WAITS_A_TICK);
+    return false;
+}
+
+static void on_acceptable(uv_poll_t *handle, int status, int events)
+{
+    uv_listener *ls = handle->data;
+    (void)status, (void)events;
+    for (size_t i = 0; i < ACCEPTS_MAX && accept_one(ls); i++) {
+    }
+    if (ls->listener.waits != LISTENER_ACCEPTS) {
+        uv_poll_stop(&ls->poll);
+    }
+}
+
+static void uv_listener_retry(listener *base)
+{
+    uv_listener *ls = (uv_listener *)base;
+    const int held = ls->held;
+    ls->held = -1;
+    if (held < 0 || welcome(ls, held)) {
+        uv_poll_start(&ls->poll, UV_READABLE, on_acceptable);
     }
 }
 
@@ -227,13 +273,12 @@ static void on_listener_closed(uv_handle_t *handle)
 static void uv_listener_close(listener *base)
 {
     uv_listener *ls = (uv_listener *)base;
+    uv_close((uv_handle_t *)&ls->poll, on_listener_closed);
     listening_unlink(&ls->at);
-    uv_close((uv_handle_t *)&ls->handle.stream, on_listener_closed);
-}
-
-static void uv_listener_retry(listener *base)
-{
-    on_connection(&((uv_listener *)base)->handle.stream, 0);
+    close(ls->at.fd);
+    if (ls->held >= 0) {
+        close(ls->held);
+    }
 }
 
 static const listener_ops ops = {uv_listener_close, uv_listener_retry};
@@ -248,34 +293,26 @@ static loom_status uv_carrier_listen(link_server *server, const url *asked, char
         return LOOM_ENOMEM;
     }
     ls->is_pipe = u.scheme == URL_IPC;
-    int rc = init_stream(server->loop, &ls->handle, ls->is_pipe);
+    ls->held = -1;
+    ls->poll.data = ls;
+    loom_status st = listening_open(&ls->at, &u, SOCKET_MODE, why);
+    if (st != LOOM_OK) {
+        if (st == LOOM_EBUSY) {
+            snprintf(why, LINK_ERROR_SIZE, "%s", LISTENING_TWICE);
+        }
+        free(ls);
+        return st;
+    }
+    const int rc = uv_poll_init(server->loop, &ls->poll, ls->at.fd);
     if (rc != 0) {
         snprintf(why, LINK_ERROR_SIZE, "%s", uv_strerror(rc));
+        listening_unlink(&ls->at);
+        close(ls->at.fd);
         free(ls);
         return LOOM_EIO;
     }
-    ls->handle.stream.data = ls;
-    loom_status st = listening_open(&ls->at, &u, SOCKET_MODE, why);
-    if (st == LOOM_EBUSY) {
-        snprintf(why, LINK_ERROR_SIZE, "%s", LISTENING_TWICE);
-    }
     listener_init(&ls->listener, server, &ops);
-    if (st == LOOM_OK) {
-        rc = ls->is_pipe ? uv_pipe_open(&ls->handle.pipe, ls->at.fd) : uv_tcp_open(&ls->handle.tcp, ls->at.fd);
-        if (rc != 0) {
-            close(ls->at.fd);
-        } else {
-            rc = uv_listen(&ls->handle.stream, BACKLOG, on_connection);
-        }
-        if (rc != 0) {
-            snprintf(why, LINK_ERROR_SIZE, "%s", uv_strerror(rc));
-            st = LOOM_EIO;
-        }
-    }
-    if (st != LOOM_OK) {
-        listener_close(&ls->listener);
-        return st;
-    }
+    uv_poll_start(&ls->poll, UV_READABLE, on_acceptable);
     return url_format(bound, bound_size, &u);
 }
 

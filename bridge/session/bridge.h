@@ -60,8 +60,9 @@ bool bridge_goes_on(const bridge *b);
 bool bridge_holds_spans(const bridge *b);
 /* Ends some of those whose time is over. */
 void bridge_expire_strangers(bridge *b);
-/* Ends the oldest connection without hello. False: there is none, or it came in this round. */
-bool bridge_make_room(bridge *b);
+/* Ends the oldest connection without hello. LOOM_EFULL: there is none.  LOOM_EBUSY: it came in this round or the last,
+ * so what it says may not have been read yet: ask again in the next. */
+loom_status bridge_make_room(bridge *b);
 /* For who accepts connections: the line about one that was not taken on. */
 void bridge_log_refusal(bridge *b, const char *peer, const char *why);
 /* Asks every agent that can to connect elsewhere within so long: some at once, the others in the rounds that follow. */

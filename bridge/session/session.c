@@ -78,14 +78,14 @@ void session_leave_strangers(session *s)
     }
 }
 
-bool bridge_make_room(bridge *b)
+loom_status bridge_make_room(bridge *b)
 {
     session *oldest = list_item(b->strangers.first, session, stranger);
-    if (oldest == NULL || oldest->opened_round == b->round) { /* nobody has read yet what it says */
-        return false;
+    if (oldest == NULL || b->round - oldest->opened_round <= 1) { /* who accepts may have its turn before those who read */
+        return oldest == NULL ? LOOM_EFULL : LOOM_EBUSY;
     }
     session_end(oldest, FRAME_ERROR, LOOM_EFULL, "no hello, and others want the place");
-    return true;
+    return LOOM_OK;
 }
 
 uint64_t bridge_next_hello_ms(const bridge *b)
@@ -102,18 +102,22 @@ void bridge_expire_strangers(bridge *b)
 }
 
 /* Agents have their limit, and strangers theirs, so that connections that say nothing keep no agent out. */
-static bool has_room(bridge *b)
+static loom_status find_room(bridge *b)
 {
     const uint32_t agents = b->options.max_sessions;
     const uint32_t strangers = agents > SESSION_STRANGERS_MIN ? agents : SESSION_STRANGERS_MIN;
-    return b->stats.agents < agents && (b->stranger_count < strangers || bridge_make_room(b));
+    if (b->stats.agents >= agents) {
+        return LOOM_EFULL;
+    }
+    return b->stranger_count < strangers ? LOOM_OK : bridge_make_room(b);
 }
 
 loom_status session_open(bridge *b, session **out, const session_io *io, void *user, const char *peer)
 {
     *out = NULL;
-    if (!has_room(b)) {
-        return LOOM_EFULL;
+    const loom_status st = find_room(b);
+    if (st != LOOM_OK) {
+        return st;
     }
     session *s = calloc(1, sizeof *s);
     if (s == NULL) {

@@ -352,14 +352,29 @@ control_outcome control_capabilities(bus_server *s, const control_request *q, co
 /* ---- topics: those published to most ---- */
 
 typedef struct topics_view {
+    const directory *agents;
     loom_str filter;
     control_top top;
 } topics_view;
 
+/* Every program that has asked for something leaves one: nobody reads it, and nobody will. */
+static bool is_left_mailbox(const directory *agents, loom_str topic)
+{
+    static const char start[] = "agent.", end[] = ".replies";
+    const size_t before = sizeof start - 1, behind = sizeof end - 1;
+    directory_info info;
+    if (topic.len <= before + behind || !str_starts_with(topic, start) ||
+        memcmp(topic.data + topic.len - behind, end, behind) != 0) {
+        return false;
+    }
+    const loom_str id = {topic.data + before, topic.len - before - behind};
+    return memchr(id.data, '.', id.len) == NULL && !directory_find(agents, id, &info);
+}
+
 static bool add_topic(void *user, const eventbus_topic_stats *t)
 {
     topics_view *v = user;
-    if (v->filter.len == 0 || loom_filter_matches(v->filter, t->topic)) {
+    if (v->filter.len == 0 ? !is_left_mailbox(v->agents, t->topic) : loom_filter_matches(v->filter, t->topic)) {
         control_top_add(&v->top, t->published, t);
     }
     return true;
@@ -379,12 +394,12 @@ static void pack_topic(void *user, msgpack_packer *pk, const void *item)
     control_pack_uint(pk, "subscriptions", eventbus_topic_subscriptions(events, t->topic));
 }
 
-void control_pack_topics(control_list *list, eventbus *events, loom_str filter)
+void control_pack_topics(control_list *list, const broker_cores *cores, loom_str filter)
 {
-    topics_view v = {.filter = filter};
+    topics_view v = {.agents = cores->agents, .filter = filter};
     control_top_init(&v.top, list->limit, sizeof(eventbus_topic_stats));
-    eventbus_visit_topics(events, add_topic, &v);
-    control_top_pack(&v.top, list, pack_topic, events);
+    eventbus_visit_topics(cores->events, add_topic, &v);
+    control_top_pack(&v.top, list, pack_topic, cores->events);
     control_top_fini(&v.top);
 }
 
@@ -396,6 +411,6 @@ control_outcome control_topics(bus_server *s, const control_request *q, const sp
         return control_refuse(answer, LOOM_EINVAL, "filter is not valid");
     }
     control_list_init(&list, q);
-    control_pack_topics(&list, s->cores.events, q->filter);
+    control_pack_topics(&list, &s->cores, q->filter);
     return control_list_answer(&list, answer, "topics");
 }

@@ -107,7 +107,7 @@ void control_top_pack(control_top *top, control_list *list, void (*pack)(void *u
                       void *user);
 
 /* The topics table of stats and of the operation "topics": those published to most. filter may be empty. */
-void control_pack_topics(control_list *list, eventbus *events, loom_str filter);
+void control_pack_topics(control_list *list, const broker_cores *cores, loom_str filter);
 
 /* Has the trace kept everywhere, and answers with what is left of it (control_held.c). */
 control_outcome control_ask_who_holds(bus_server *s, const frame_keep *f, const sp_reply_to *to, control_buffer *answer);

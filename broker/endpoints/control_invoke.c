@@ -165,29 +165,26 @@ static bool read_headers(loom_bytes map, loom_header headers[CONTROL_HEADERS_MAX
     return true;
 }
 
-/* As much of the requester's context as an envelope holds, by whole members (Trace Context, 3.3.1.5; Baggage, 3.3.2). */
-typedef struct cut_context {
+/* As much of the requester's context as is valid and an envelope holds, by whole members (Trace Context, 3.3.1.5; Baggage,
+ * 3.3.2): no bridge mends what comes here. */
+typedef struct mended_context {
     char tracestate[LOOM_TRACESTATE_MAX];
-    loom_baggage *baggage; /* NULL: it needs no cutting */
-} cut_context;
+    loom_baggage *baggage; /* NULL: there is none */
+} mended_context;
 
-static void set_context(loom_envelope_fields *fields, cut_context *cut, const control_request *q)
+static void set_context(loom_envelope_fields *fields, mended_context *mended, const control_request *q)
 {
     loom_trace_context ctx;
-    *cut = (cut_context){.baggage = NULL};
-    fields->tracestate = q->tracestate;
-    fields->baggage = q->baggage;
-    if (q->tracestate.len > LOOM_TRACESTATE_MAX) {
-        size_t len;
-        loom_status st = loom_tracestate_truncate(cut->tracestate, sizeof cut->tracestate, &len, q->tracestate,
-                                                  LOOM_TRACESTATE_MAX);
-        fields->tracestate = (loom_str){cut->tracestate, st == LOOM_OK ? len : 0};
+    size_t len;
+    *mended = (mended_context){.baggage = NULL};
+    if (loom_tracestate_truncate(mended->tracestate, sizeof mended->tracestate, &len, str_trim_lines(q->tracestate),
+                                 LOOM_TRACESTATE_MAX) == LOOM_OK) {
+        fields->tracestate = (loom_str){mended->tracestate, len};
     }
-    if (q->baggage.len > LOOM_BAGGAGE_MAX) {
-        loom_status st = loom_baggage_parse(&cut->baggage, q->baggage, NULL);
-        fields->baggage = st == LOOM_OK ? loom_baggage_text(cut->baggage) : (loom_str){0};
+    if (q->baggage.len > 0 && loom_baggage_parse(&mended->baggage, str_trim_lines(q->baggage), NULL) == LOOM_OK) {
+        fields->baggage = loom_baggage_text(mended->baggage);
     }
-    if (loom_traceparent_parse(&ctx, q->traceparent) == LOOM_OK) { /* an invalid one counts as absent */
+    if (loom_traceparent_parse(&ctx, str_trim_lines(q->traceparent)) == LOOM_OK) { /* an invalid one counts as absent */
         loom_envelope_inject(fields, &ctx);
     }
 }
@@ -196,7 +193,7 @@ static void set_context(loom_envelope_fields *fields, cut_context *cut, const co
 static loom_envelope *make_envelope(const bus_server *s, const control_request *q, loom_status *st, const char **text)
 {
     loom_header headers[CONTROL_HEADERS_MAX];
-    cut_context cut;
+    mended_context mended;
     loom_envelope *env = NULL;
     loom_envelope_fields fields = {
         .topic = q->capability,
@@ -216,9 +213,9 @@ static loom_envelope *make_envelope(const bus_server *s, const control_request *
     if (!read_headers(q->headers, headers, &fields.header_count)) {
         return NULL;
     }
-    set_context(&fields, &cut, q);
+    set_context(&fields, &mended, q);
     *st = loom_envelope_create(&env, &fields);
-    loom_baggage_unref(cut.baggage);
+    loom_baggage_unref(mended.baggage);
     *text = *st == LOOM_ETOOBIG ? "a field is over its limit" : loom_status_text(*st);
     return env;
 }

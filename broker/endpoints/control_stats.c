@@ -91,11 +91,11 @@ static void pack_subscriptions(control_buffer *answer, const eventbus *core)
     control_list_append(&list.items, answer);
 }
 
-static void pack_topics(control_buffer *answer, eventbus *events)
+static void pack_topics(control_buffer *answer, const broker_cores *cores)
 {
     control_list list;
     control_list_init(&list, &(control_request){0});
-    control_pack_topics(&list, events, (loom_str){NULL, 0});
+    control_pack_topics(&list, cores, (loom_str){NULL, 0});
     control_pack_key(&answer->pk, "topics");
     control_list_append(&list, answer);
 }
@@ -113,7 +113,7 @@ control_outcome control_stats(bus_server *s, const control_request *q, const sp_
     for (size_t i = 0; i < counters->count; i++) {
         pack_counters(pk, &counters->items[i]);
     }
-    pack_topics(answer, s->cores.events);
+    pack_topics(answer, &s->cores);
     pack_subscriptions(answer, s->cores.events);
     return CONTROL_ANSWERED;
 }

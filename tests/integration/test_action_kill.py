@@ -271,6 +271,19 @@ class ControlSocket(Actions):
         self.assertEqual(("error", "code", "text", b"p", b"by hand"),
                          tuple(answer[key] for key in ("outcome_name", "code", "text", "payload", "call_id")))
 
+    def test_a_context_typed_by_hand_goes_to_the_provider(self):
+        """A line's end may be left over; what is invalid counts as absent, and nobody has to mend it."""
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        cases = (("\n", "a=1", "k=v", "a=1", "k=v"), (" \t\r\n", "a=1\n", "k=v\r\n", "a=1", "k=v"), ("", "a=\x01", "k=\x01", None, None))
+        for end, state, baggage, state_there, baggage_there in cases:
+            with self.subTest(end, state=state), control.Asker(self.bus.control_path) as asker:
+                asker.send(op="invoke", capability="it", traceparent=parent + end, tracestate=state, baggage=baggage)
+                call = self.provider.wait_call()
+                self.provider.answer(call.call_id)
+                self.assertEqual(parent[3:35], asker.receive()["trace_id"])
+                self.assertEqual((parent[3:35], state_there, baggage_there),
+                                 (call.envelope.context.trace_id, call.envelope.tracestate or None, call.envelope.baggage or None))
+
     def test_an_asker_that_leaves_cancels_only_its_own(self):
         with control.Asker(self.bus.control_path) as stays:
             stays.send(op="invoke", capability="it", call_id=b"shared")

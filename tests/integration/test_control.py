@@ -105,6 +105,21 @@ class Directory(Control):
         self.assertEqual([("sensor.a", 3, 3, 1), ("sensor.b", 2, 0, 0)],
                          [(t["topic"], t["published"], t["delivered"], t["subscriptions"]) for t in found])
 
+    def test_the_mailbox_of_an_agent_that_has_gone_is_listed_only_when_asked_for(self):
+        here, gone = self.agent(self.bus, "here"), self.agent(self.bus, "gone")
+        for topic in ("agent.gone.replies", "agent.here.replies", "agent.a.b.replies", "last"):
+            here.publish(topic, b"x")
+
+        def topics(**filter):
+            return {t["topic"] for t in self.ask(op="topics", **filter)["topics"] if not t["topic"].startswith("system.")}
+        wait_until(lambda: "last" in topics(), "all topics")
+        there = {"agent.here.replies", "agent.a.b.replies", "last"}
+        self.assertEqual(there | {"agent.gone.replies"}, topics())
+        gone.close()
+        wait_until(lambda: topics() == there, "the mailbox is not listed")
+        self.assertNotIn("agent.gone.replies", {t["topic"] for t in self.ask(op="stats")["topics"]})
+        self.assertEqual({"agent.gone.replies"}, topics(filter="agent.gone.>"))
+
     def test_subscriptions_that_messages_wait_for_are_told_however_many_there_are(self):
         crowd = self.agent(self.bus, "crowd")
         for number in range(1, 1051):

@@ -66,6 +66,22 @@ class Actions(Gateway):
         _, answer = self.invoke(payload=b"{}", Accept="text/event-stream;q=0, */*")
         self.assertEqual("application/json", answer.headers["Content-Type"])
 
+    def test_a_provider_may_say_as_much_as_a_result_holds(self):
+        """1,024 bytes each, which JSON may need six times as many for."""
+        self.start("it")
+        for letter in ("c", "\x01"):
+            with self.subTest(letter):
+                code, text = letter * 1024, letter.upper() * 1024
+                _, answer = self.invoke(outcome=ERROR, code=code, text=text)
+                self.assertEqual((502, code, text), (*problem(answer), answer.json["detail"]))
+                got = []
+                reader = self.read_parts(got)
+                call = self.provider.wait_call()
+                self.provider.report(call.call_id, wire.CHUNK, 0, b"1")
+                self.provider.answer(call.call_id, ERROR, b"", code, text)
+                reader.wait()
+                self.assertEqual(("error", code, text), (got[-1].name, got[-1].json["code"], got[-1].json["detail"]))
+
     def test_what_is_wrong_is_named(self):
         self.start("it")
         cases = (("..", 400, "invalid_path"), ("it?deadline=soon", 400, "invalid_parameter"), ("it?deadline=2h", 400, "invalid_parameter"),

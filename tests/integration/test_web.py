@@ -144,41 +144,70 @@ class WebSockets:
             self.assertLess(time.monotonic() - began, 4)
 
 
+def connect(url):
+    """One that says nothing."""
+    if not url.startswith("ipc:"):
+        return socket.create_connection(address(url), timeout=20)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(20)
+    sock.connect(url.removeprefix("ipc://"))
+    return sock
+
+
 @in_both_homes
 class FewDescriptors:
-    """300 connections that say nothing, in a process that may have 128 descriptors."""
+    """Connections that say nothing, in a process that may have 128 descriptors."""
 
     def setUp(self):
         def limited():
             resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
             die_with_parent()
-        home = Home(self.kind, spans=False, listen=("ws", "tls+tcp", "wss"), serving=("--tls-cert-key-file", certificate[1]))
+        home = Home(self.kind, spans=False, listen=("ipc", "tcp", "ws", "tls+tcp", "wss"),
+                    serving=("--tls-cert-key-file", certificate[1]))
         home.popen = {"loom-broker": {"preexec_fn": limited}, "loom-bridge": {"preexec_fn": limited}}
         self.homes.append(home)
         self.bus = self.enterContext(home)
 
+    def is_served(self, url):
+        with agent.Agent(url, "one", certificate[0]).subscribe("a") as one:
+            one.publish("a", b"x")
+            one.wait_events(1)
+
     def test_silent_connections_keep_nobody_out(self):
-        for scheme in ("ws", "tls+tcp", "wss"):
+        for scheme in ("ipc", "tcp", "ws", "tls+tcp", "wss"):
             with self.subTest(scheme), contextlib.ExitStack() as stack:
                 url = self.bus.url_of(scheme)
                 for _ in range(300):
-                    stack.enter_context(socket.create_connection(address(url), timeout=20))
-                one = stack.enter_context(agent.Agent(url, "one", certificate[0])).subscribe("a")
-                one.publish("a", b"x")
-                one.wait_events(1)
+                    stack.enter_context(connect(url))
+                self.is_served(url)
         self.assertLess(self.bus.serving.processor_s(), 10)
 
     def test_who_comes_last_of_many_at_once_is_not_refused(self):
         """Nobody has read yet what the others say, so none of them can be told to go at once."""
-        url = self.bus.url_of("ws")
+        for scheme in ("ipc", "tcp", "ws"):
+            with self.subTest(scheme), contextlib.ExitStack() as stack:
+                url = self.bus.url_of(scheme)
+                self.bus.serving.signal(signal.SIGSTOP)
+                for _ in range(120):
+                    stack.enter_context(connect(url))
+                threading.Timer(0.2, self.bus.serving.signal, (signal.SIGCONT,)).start()
+                self.is_served(url)
+
+    def test_agents_that_come_at_once_leave_descriptors_for_others(self):
+        """As many are served as there are places, nobody who has said hello is taken for one who has not, and control answers."""
+        url = self.bus.url_of("tcp")
         self.bus.serving.signal(signal.SIGSTOP)
         with contextlib.ExitStack() as stack:
-            for _ in range(120):
-                stack.enter_context(socket.create_connection(address(url), timeout=20))
-            threading.Timer(0.2, self.bus.serving.signal, (signal.SIGCONT,)).start()
-            one = stack.enter_context(agent.Agent(url, "one")).subscribe("a")
-            one.publish("a", b"x")
-            one.wait_events(1)
+            socks = [stack.enter_context(connect(url)) for _ in range(120)]
+            for number, sock in enumerate(socks):
+                sock.sendall(wire.frame(wire.HELLO, {"protocol": 1, "agent": f"agent-{number}"}))
+            self.bus.serving.signal(signal.SIGCONT)
+            answers = [sock.recv(65536) for sock in socks]
+            welcome = sum(b"session" in answer for answer in answers)
+            self.assertIn(welcome, range(60, 97))
+            self.assertEqual(120, welcome + sum(b"no room for another agent" in answer for answer in answers))
+            self.assertEqual(welcome, self.bus.stats()["bridge"]["agents"] if self.kind == "in_broker" else welcome)
+            self.assertLess(self.bus.serving.open_files(), 100)
 
 
 class Metrics(LoomTest):

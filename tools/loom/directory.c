@@ -323,7 +323,8 @@ static const command topics = {
     .manual = {.program = "loom topics",
                .synopsis = "[OPTION]… [FILTER]",
                .summary = "Lists the topics that were published to, busiest first: messages published, copies delivered and "
-                          "dropped, and subscriptions now.",
+                          "dropped, and subscriptions now. Mailboxes (agent.ID.replies) of agents that have gone are listed only "
+                          "if FILTER asks for them.",
                .specs = caps_specs,
                .spec_count = sizeof caps_specs / sizeof caps_specs[0],
                .trailer = "Examples:\n"

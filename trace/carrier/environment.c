@@ -8,21 +8,6 @@
 #include "base/str.h"
 #include "trace/carrier/fields.h"
 
-/* `export TRACEPARENT="$(cat file)"` is not how everybody does it: a line end may be left over. */
-static loom_str trimmed(const char *value)
-{
-    static const char space[] = " \t\r\n";
-    loom_str text = str_of(value);
-    while (text.len > 0 && strchr(space, text.data[0]) != NULL) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len > 0 && strchr(space, text.data[text.len - 1]) != NULL) {
-        text.len--;
-    }
-    return text;
-}
-
 static size_t give(loom_str value, loom_str *values, size_t max)
 {
     if (value.len == 0) {
@@ -39,7 +24,7 @@ static size_t environment_get(void *user, const char *name, loom_str *values, si
     (void)user;
     char variable[FIELD_NAME_SIZE];
     field_variable(variable, name);
-    return give(trimmed(getenv(variable)), values, max);
+    return give(str_trim_lines(str_of(getenv(variable))), values, max); /* not everybody exports "$(cat file)" */
 }
 
 static void environment_keys(void *user, bool (*visit)(void *to, loom_str name), void *to)
@@ -65,7 +50,7 @@ static size_t argument_get(void *user, const char *name, loom_str *values, size_
     const char *value = strcmp(name, "--trace-parent") == 0  ? arguments->trace_parent
                         : strcmp(name, "--trace-state") == 0 ? arguments->trace_state
                                                              : arguments->baggage;
-    loom_str text = trimmed(value);
+    loom_str text = str_trim_lines(str_of(value));
     if (value != NULL && text.len == 0) {
         text = str_of(value); /* an empty option was meant for something, unlike an empty variable */
         if (max > 0) {

@@ -41,13 +41,16 @@ static void case_is_that_of_ascii_and_no_byte_is_left_out(void **state)
     assert_false(str_is_any_case(STR("ab"), "abc"));
 }
 
-static void only_spaces_and_tabs_are_trimmed(void **state)
+static void only_spaces_and_tabs_are_trimmed_unless_it_is_about_lines(void **state)
 {
     (void)state;
     assert_str("a b", str_trim(str_of(" \ta b\t ")));
     assert_str("\na", str_trim(str_of(" \na")));
     assert_str("", str_trim(str_of(" \t ")));
     assert_str("", str_trim((loom_str){0}));
+    assert_str("a\nb", str_trim_lines(str_of(" \r\na\nb\t\r\n")));
+    assert_str("", str_trim_lines(str_of("\n")));
+    assert_str("", str_trim_lines((loom_str){0}));
 }
 
 static void a_list_of_n_separators_has_n_plus_one_items(void **state)
@@ -116,7 +119,7 @@ int main(void)
         cmocka_unit_test(a_nul_inside_a_slice_is_compared_like_any_byte),
         cmocka_unit_test(case_is_that_of_ascii_and_no_byte_is_left_out),
         cmocka_unit_test(short_names_are_the_same_byte_for_byte),
-        cmocka_unit_test(only_spaces_and_tabs_are_trimmed),
+        cmocka_unit_test(only_spaces_and_tabs_are_trimmed_unless_it_is_about_lines),
         cmocka_unit_test(a_list_of_n_separators_has_n_plus_one_items),
         cmocka_unit_test(letters_of_ascii_alone_have_two_cases),
         cmocka_unit_test(an_empty_list_has_one_empty_item_and_none_is_no_list),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections of agents over ipc and tcp: bytes in pieces, peers that do not read, closing in every state. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -923,6 +925,42 @@ static void a_connection_survives_every_failed_allocation(void **state)
     link_fixture_close(&f);
 }
 
+/* Nobody is refused, and the loop sleeps meanwhile. */
+static void without_a_descriptor_whoever_connects_waits(void **state)
+{
+    (void)state;
+    enum { MOST = 64 };
+    struct rlimit before;
+    int taken[MOST];
+    size_t count = 0;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, &(link_server_options){.heartbeat_ms = 40});
+    assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &(struct rlimit){MOST, before.rlim_max}));
+    link_peer_open(&p, &f);
+    while (count < MOST && (taken[count] = open("/dev/null", O_RDONLY)) >= 0) {
+        count++;
+    }
+    unsigned turns = 0;
+    for (uint64_t end = wait_now_ms() + 200; wait_now_ms() < end; turns++) {
+        uv_run(&f.loop, UV_RUN_ONCE); /* sleeps, or this would be a hundred thousand turns */
+    }
+    assert_true(turns < 200);
+    assert_true(link_peer_hear(&p) && !p.over);
+    while (count > 0) {
+        close(taken[--count]);
+    }
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+    loom_bytes hello = link_hello("a");
+    link_peer_send(&p, hello, hello.len);
+    drop(hello);
+    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_WELCOME) == 1);
+    assert_int_equal(0, link_server_get_stats(f.server).connections_refused);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* as in every process of ours */
@@ -959,6 +997,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_no_socket_is_not_replaced),
         cmocka_unit_test(a_port_in_use_is_said_with_its_url),
         cmocka_unit_test(a_star_listens_on_both_families),
+        cmocka_unit_test(without_a_descriptor_whoever_connects_waits),
         cmocka_unit_test(opening_survives_every_failed_allocation),
         cmocka_unit_test(a_connection_survives_every_failed_allocation),
     };
