@@ -120,7 +120,7 @@ static void uv_link_close(link_t *l)
 
 static void describe_peer(int fd, bool is_pipe, char *out, size_t size)
 {
-    struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+    struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
     char host[64];
     struct ucred cred;
