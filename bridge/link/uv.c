@@ -120,7 +120,11 @@ static void uv_link_close(link_t *l)
 
 static void describe_peer(int fd, bool is_pipe, char *out, size_t size)
 {
-    struct sockaddr_storage addr = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } addr = {.in6 = {.sin6_family = AF_UNSPEC}};
     socklen_t len = sizeof addr;
     char host[64];
     struct ucred cred;
@@ -130,10 +134,8 @@ static void describe_peer(int fd, bool is_pipe, char *out, size_t size)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0) {
             snprintf(out, size, "ipc:pid=%d,uid=%u", (int)cred.pid, (unsigned)cred.uid);
         }
-    } else if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0 &&
-               uv_ip_name((const struct sockaddr *)&addr, host, sizeof host) == 0) {
-        in_port_t port = addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                                    : ((struct sockaddr_in *)&addr)->sin_port;
+    } else if (getpeername(fd, &addr.any, &len) == 0 && uv_ip_name(&addr.any, host, sizeof host) == 0) {
+        in_port_t port = addr.any.sa_family == AF_INET6 ? addr.in6.sin6_port : addr.in.sin_port;
         bool v6 = strchr(host, ':') != NULL;
         snprintf(out, size, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", host, (unsigned)ntohs(port));
     }
