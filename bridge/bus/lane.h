@@ -15,7 +15,6 @@
 enum {
     BUS_PART_SIZE = 64 * 1024,
     BUS_PARTS_MS = 100,        /* so long after others have said something: later than that, large frames leave whole */
-    BUS_LANE_AT_ONCE = 1,      /* parts that leave before others of the loop have a turn */
     BUS_LANE_SLICES = 4
 };
 
@@ -49,6 +48,12 @@ typedef struct bus_lane {
 static inline bool bus_lane_holds(const bus_lane *l, uint64_t item)
 {
     return item > l->gone;
+}
+/* Whether a part may leave: the connection has little to send, or much has passed the lane since the last one. One leaves in
+ * each round, so that others of the loop have their turns. */
+static inline bool bus_lane_takes_part(size_t unsent, size_t passed)
+{
+    return unsent < BUS_PART_SIZE || passed >= BUS_PART_SIZE;
 }
 size_t bus_lane_bytes(const bus_lane *l);
 uint64_t bus_lane_envelopes(const bus_lane *l);

@@ -42,29 +42,23 @@ static void send_message(bridge_peer *b)
     bus_outgoing_clear(&b->out);
 }
 
-bool bridge_peer_takes_parts_now(const bridge_peer *b)
+bool bridge_peer_takes_part(const bridge_peer *b)
 {
-    return b->peer != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE);
+    return b->peer != NULL && b->lane.first != NULL && bus_lane_takes_part(sp_peer_unsent(b->peer), b->lane_passed);
 }
 
-/* Hands parts to the connection while it has little to send, or others have sent much since. */
+/* Hands a part to the connection while it has little to send, or others have sent much since. */
 static void send_lane(bridge_peer *b)
 {
     const bool alone = b->server->clock->now_ms - b->small_ms > b->server->options.parts_ms; /* in nobody's way */
-    const size_t most = alone ? SIZE_MAX : BUS_PART_SIZE;
     const size_t ahead = b->lane.first != NULL && !alone ? BUS_PART_SIZE : 0;
+    loom_bytes slices[BUS_LANE_SLICES];
     sp_peer_limit(b->peer, b->deferred.first != NULL ? DEFERRED_AHEAD : ahead);
-    b->lane_goes_on = false;
-    for (unsigned sent = 0; b->lane.first != NULL && bridge_peer_takes_parts_now(b); sent++) {
-        loom_bytes slices[BUS_LANE_SLICES];
-        if (sent == BUS_LANE_AT_ONCE) {
-            b->lane_goes_on = true;
-            break;
-        }
-        const size_t count = bus_lane_next(&b->lane, most, UINT64_MAX, slices);
-        if (count == 0 || !send_bytes(b, slices, count)) {
-            return;
-        }
+    if (!bridge_peer_takes_part(b)) {
+        return;
+    }
+    const size_t count = bus_lane_next(&b->lane, alone ? SIZE_MAX : BUS_PART_SIZE, UINT64_MAX, slices);
+    if (count > 0 && send_bytes(b, slices, count)) {
         (void)bus_lane_sent(&b->lane);
         b->lane_passed -= b->lane_passed < BUS_PART_SIZE ? b->lane_passed : BUS_PART_SIZE;
         sp_peer_flush(b->peer); /* what the kernel does not take now it tells of when it can: the lane goes on then */

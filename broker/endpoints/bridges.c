@@ -105,8 +105,7 @@ void bridge_endpoint_take_turns(bus_server *s)
 /* It has been given something since it was flushed: one that ends tells the agents of others. */
 static bool has_more_to_say(const bridge_peer *b)
 {
-    return b->failed != LOOM_OK || b->out.w.len > 0 || b->refusals.first != NULL || b->lane_goes_on ||
-           (b->lane.first != NULL && bridge_peer_takes_parts_now(b));
+    return b->failed != LOOM_OK || b->out.w.len > 0 || b->refusals.first != NULL || bridge_peer_takes_part(b);
 }
 
 bool bridge_endpoint_has_turns(const bus_server *s)

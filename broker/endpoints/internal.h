@@ -84,7 +84,6 @@ typedef struct bridge_peer {
     bus_outgoing out;
     bus_lane lane;                /* large frames, which leave in parts */
     size_t lane_passed;           /* bytes that left beside it since its last part */
-    bool lane_goes_on;            /* in the next round, whether or not something happens until then */
     bool takes_parts;
     uint64_t small_ms;            /* when one of its agents was told something that is not large */
     bus_parts parts;              /* of a large frame that comes */
@@ -180,7 +179,7 @@ void bridge_peer_report(bridge_peer *b, bool ask);
 /* So much waits for a bridge that does not read that only what cannot be refused may be added. */
 bool bridge_peer_is_full(const bridge_peer *b);
 /* A part of what is in its lane may leave now. */
-bool bridge_peer_takes_parts_now(const bridge_peer *b);
+bool bridge_peer_takes_part(const bridge_peer *b);
 /* Sends what was written, with a report when one is due, and holds back a bridge that does not keep up. */
 void bridge_peer_flush(bridge_peer *b);
 

@@ -109,27 +109,30 @@ static size_t part_size(const bus_remote *b)
     return uv_now(b->loop) - b->speaker_ms > b->options.parts_ms ? SIZE_MAX : BUS_PART_SIZE;
 }
 
+static bool takes_part(const bus_remote *b)
+{
+    return b->lane.first != NULL && bus_lane_takes_part(sp_peer_unsent(b->peer), b->lane_passed);
+}
+
 loom_status remote_lane_send(bus_remote *b)
 {
     bus_lane *l = &b->lane;
+    loom_bytes slices[BUS_LANE_SLICES];
     b->lane_goes_on = false;
     sp_peer_limit(b->peer, l->first != NULL && part_size(b) == BUS_PART_SIZE ? BUS_PART_SIZE : 0);
-    for (unsigned sent = 0; l->first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE); sent++) {
-        loom_bytes slices[BUS_LANE_SLICES];
-        if (sent == BUS_LANE_AT_ONCE) {
-            b->lane_goes_on = true;
-            break;
-        }
-        const size_t count = bus_lane_next(l, part_size(b), b->queue.gone, slices);
-        const loom_status st = count > 0 ? sp_peer_send(b->peer, slices, count) : LOOM_ENOTCONN;
-        if (st != LOOM_OK) {
-            return st == LOOM_ENOTCONN ? LOOM_OK : st; /* its end is about to be told */
-        }
-        b->ledger.sent += bus_lane_sent(l);
-        b->stats.sent++;
-        b->lane_passed -= b->lane_passed < BUS_PART_SIZE ? b->lane_passed : BUS_PART_SIZE;
-        sp_peer_flush(b->peer); /* what the kernel does not take now it tells of when it can: the lane goes on then */
+    if (!takes_part(b)) {
+        return LOOM_OK;
     }
+    const size_t count = bus_lane_next(l, part_size(b), b->queue.gone, slices);
+    const loom_status st = count > 0 ? sp_peer_send(b->peer, slices, count) : LOOM_ENOTCONN;
+    if (st != LOOM_OK) {
+        return st == LOOM_ENOTCONN ? LOOM_OK : st; /* its end is about to be told */
+    }
+    b->ledger.sent += bus_lane_sent(l);
+    b->stats.sent++;
+    b->lane_passed -= b->lane_passed < BUS_PART_SIZE ? b->lane_passed : BUS_PART_SIZE;
+    sp_peer_flush(b->peer); /* what the kernel does not take now it tells of when it can: the lane goes on then */
+    b->lane_goes_on = takes_part(b);
     return LOOM_OK;
 }
 
