@@ -64,3 +64,14 @@ void descriptors_close_others(int first, int a, int b)
     close_from_to(low >= first ? low + 1 : first, high - 1);
     close_from_to(high >= first ? high + 1 : first, INT_MAX);
 }
+
+bool descriptors_move_below(int *fd, int limit)
+{
+    const int low = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+    const bool below = low >= 0 && low < limit;
+    if (low >= 0) {
+        close(below ? *fd : low);
+    }
+    *fd = below ? low : *fd;
+    return below;
+}

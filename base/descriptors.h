@@ -23,6 +23,8 @@ typedef enum descriptor_use {
 int descriptors_all(void);
 /* A connection for this gets no descriptor from here on. INT_MAX when the process has no limit. */
 int descriptors_limit(descriptor_use use);
+/* Gives *fd the lowest free number, if that is below the limit; what it had is free then. False: nothing was done. */
+bool descriptors_move_below(int *fd, int limit);
 /* At most this many of one kind: wanted, or 1/part of what the process may open, but four in any case. */
 uint32_t descriptors_share(uint32_t wanted, uint32_t part);
 /* Whether so many (16 at most) could be opened now. uv_loop_init() is asked for only after this: without a descriptor

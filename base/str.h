@@ -95,31 +95,33 @@ static inline bool str_is_space(char c)
     return c == ' ' || c == '\t';
 }
 
-/* text without the white space around it. */
-static inline loom_str str_trim(loom_str text)
+static inline bool str_is_space_or_line_end(char c)
 {
-    while (text.len > 0 && str_is_space(text.data[0])) {
+    return str_is_space(c) || c == '\r' || c == '\n';
+}
+
+static inline loom_str str_trim_by(loom_str text, bool (*goes)(char c))
+{
+    while (text.len > 0 && goes(text.data[0])) {
         text.data++;
         text.len--;
     }
-    while (text.len > 0 && str_is_space(text.data[text.len - 1])) {
+    while (text.len > 0 && goes(text.data[text.len - 1])) {
         text.len--;
     }
     return text;
 }
 
+/* text without the white space around it. */
+static inline loom_str str_trim(loom_str text)
+{
+    return str_trim_by(text, str_is_space);
+}
+
 /* The same, and without line ends: one may be left over of what was typed, or read from a file. */
 static inline loom_str str_trim_lines(loom_str text)
 {
-    static const char space[] = {' ', '\t', '\r', '\n'};
-    while (text.len > 0 && memchr(space, text.data[0], sizeof space) != NULL) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len > 0 && memchr(space, text.data[text.len - 1], sizeof space) != NULL) {
-        text.len--;
-    }
-    return text;
+    return str_trim_by(text, str_is_space_or_line_end);
 }
 
 static inline bool str_starts_with(loom_str text, const char *start)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "bridge/gateway/internal.h"
+#include "envelope/mailbox_name.h"
 #include "host/http/http2.h"
 #include "host/net/listen.h"
 
@@ -142,7 +143,7 @@ static void make_names(gateway *g)
     for (char *c = g->agent; *c != '\0'; c++) {
         *c = *c == '.' || *c == ' ' || *c == '*' || *c == '>' ? '-' : *c;
     }
-    snprintf(g->mailbox, sizeof g->mailbox, "agent.%s.replies", g->agent);
+    snprintf(g->mailbox, sizeof g->mailbox, MAILBOX_PREFIX "%s" MAILBOX_SUFFIX, g->agent);
 }
 
 void gateway_set_envelope_limits(gateway *g, uint32_t payload_max, uint8_t ttl)

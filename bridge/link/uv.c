@@ -2,7 +2,6 @@
 /* The carriers ipc and tcp: libuv streams. A write is tried at once; only what the kernel does not take waits.
  * Sockets are accepted here, and not by libuv, which without a descriptor would close whoever waits. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/url.h"
 #include "bridge/link/link.h"
 #include "host/net/listen.h"
@@ -145,17 +145,8 @@ static void describe_peer(int fd, bool is_pipe, char *out, size_t size)
  * place is there in the next round (LOOM_EBUSY). LOOM_EFULL: nobody is there to go. */
 static loom_status below_limit(link_server *server, int *fd)
 {
-    if (*fd < server->descriptor_limit) {
+    if (*fd < server->descriptor_limit || descriptors_move_below(fd, server->descriptor_limit)) {
         return LOOM_OK;
-    }
-    const int low = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
-    if (low >= 0 && low < server->descriptor_limit) {
-        close(*fd);
-        *fd = low;
-        return LOOM_OK;
-    }
-    if (low >= 0) {
-        close(low);
     }
     const loom_status st = bridge_make_room(server->bridge);
     return st == LOOM_OK ? LOOM_EBUSY : st;

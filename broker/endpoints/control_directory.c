@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "broker/endpoints/control_internal.h"
+#include "envelope/mailbox_name.h"
 #include "envelope/reserved.h"
 
 enum { AGENT_SUBSCRIPTIONS_TOLD = 100, AGENT_CAPABILITIES_TOLD = 100, PROVIDERS_TOLD = 1000 };
@@ -360,15 +361,9 @@ typedef struct topics_view {
 /* Every program that has asked for something leaves one: nobody reads it, and nobody will. */
 static bool is_left_mailbox(const directory *agents, loom_str topic)
 {
-    static const char start[] = "agent.", end[] = ".replies";
-    const size_t before = sizeof start - 1, behind = sizeof end - 1;
+    const loom_str agent = mailbox_agent(topic);
     directory_info info;
-    if (topic.len <= before + behind || !str_starts_with(topic, start) ||
-        memcmp(topic.data + topic.len - behind, end, behind) != 0) {
-        return false;
-    }
-    const loom_str id = {topic.data + before, topic.len - before - behind};
-    return memchr(id.data, '.', id.len) == NULL && !directory_find(agents, id, &info);
+    return agent.len > 0 && !directory_find(agents, agent, &info);
 }
 
 static bool add_topic(void *user, const eventbus_topic_stats *t)

@@ -4,11 +4,11 @@
 #include "host/http/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "host/net/listen.h"
 
 enum { ACCEPTS_MAX = 64 /* in one round */, PAUSE_MS = 100, SOON_MS = 1, TELL_MS = 10000 };
@@ -94,16 +94,7 @@ static http_room below_limit(http_listener *l, int *fd)
         return ROOM_MADE;
     }
     const http_room room = http_server_make_room(l->server, NULL);
-    const int low = room == ROOM_MADE ? fcntl(*fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (low >= limit) {
-        close(low);
-    }
-    if (low < 0 || low >= limit) {
-        return room == ROOM_SOON ? ROOM_SOON : ROOM_NONE;
-    }
-    close(*fd);
-    *fd = low;
-    return ROOM_MADE;
+    return room != ROOM_MADE || descriptors_move_below(fd, limit) ? room : ROOM_NONE;
 }
 
 /* False: nobody has read yet what those say that would have to go; a moment later somebody has. */

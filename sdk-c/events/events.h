@@ -3,6 +3,7 @@
 #ifndef LOOM_SDK_EVENTS_H
 #define LOOM_SDK_EVENTS_H
 
+#include "envelope/mailbox_name.h"
 #include "envelope/msgpack_bytes.h"
 #include "sdk-c/agent/parts.h"
 #include "sdk-c/events/kept.h"
@@ -61,9 +62,6 @@ LOOM_MUST_CHECK loom_status emit_check(const char *topic, const loom_emit_option
 LOOM_MUST_CHECK loom_status emit_asking(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
                                         emit_ask *ask);
 
-/* "agent.{id}.replies" */
-#define MAILBOX_PREFIX "agent."
-#define MAILBOX_SUFFIX ".replies"
 enum { MAILBOX_SIZE = sizeof MAILBOX_PREFIX MAILBOX_SUFFIX + LOOM_AGENT_ID_MAX };
 /* Answers an event of the mailbox that only asks whether the agent is there. False: it is another. */
 bool events_answer_ping(loom_agent *a, loom_envelope *event);

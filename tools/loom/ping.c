@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/str.h"
+#include "envelope/mailbox_name.h"
 #include "host/json_text.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/bus_names.h"
@@ -212,7 +213,7 @@ static int run_pings(pinger *p)
     if (!bus_client_open(&p->client, &ping, p->options, "ping", &(loom_agent_options){.on_event = on_event, .user = p, .quiet = true}, &exit_code)) {
         return exit_code;
     }
-    snprintf(p->mailbox, sizeof p->mailbox, "agent.%s.replies", p->agent != NULL ? p->agent : loom_agent_id(p->client.agent));
+    snprintf(p->mailbox, sizeof p->mailbox, MAILBOX_PREFIX "%s" MAILBOX_SUFFIX, p->agent != NULL ? p->agent : loom_agent_id(p->client.agent));
     interrupt_begin(&p->stop);
     p->stop.output = STDOUT_FILENO; /* a reader that has gone */
     ping_all(p);
